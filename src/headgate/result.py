@@ -1,0 +1,77 @@
+"""The result: one row per job, as the engine yields it and the store keeps it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Status = Literal["ok", "error", "refused"]
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One stored row: the output of a job, or its error as data.
+
+    The fields are the columns of ``RUN/results/*.parquet``, in order. Times are microseconds since the epoch (UTC), durations are
+    seconds, costs US dollars; ``None`` means unknown, never zero.
+
+    Attributes
+    ----------
+    status : {"ok", "error", "refused"}
+        ``refused`` is an answer (the model or its filter declined), ``error`` means all attempts were used up.
+    error_kind : str, optional
+        One of the kinds of ``headgate.execute.retry``.
+    latency_s : float, optional
+        Seconds the last attempt took on the wire, without queueing and earlier attempts.
+    queued_s : float
+        Seconds the job waited for its lane and between attempts.
+    generation : int
+        Which start of this run wrote the row: 1 for the first, one more for each resume.
+
+    Examples
+    --------
+    >>> row = Result(job_id="0" * 32, item_id="1", prompt="p", prompt_digest="0" * 32, model="m", provider="python",
+    ...              endpoint="python", seed=1, status="ok", output="hi", started_at=0, finished_at=1)
+    >>> row.output, row.attempts
+    ('hi', 1)
+    """
+
+    job_id: str
+    item_id: str
+    cluster: str | None = None
+    prompt: str
+    prompt_digest: str
+    model: str
+    provider: str
+    endpoint: str
+    seed: int
+    seed_sent: bool = False
+    status: Status
+    error_kind: str | None = None
+    error_message: str | None = None
+    http_status: int | None = None
+    output: str | None = None
+    reasoning: str | None = None
+    stop_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    started_at: int
+    finished_at: int
+    latency_s: float | None = None
+    ttfb_s: float | None = None
+    queued_s: float = 0.0
+    attempts: int = 1
+    served_model: str | None = None
+    fallback: bool = False
+    cache_hit: bool = False
+    generation: int = 1
+    request_id: str | None = None
+    system_fingerprint: str | None = None
+    tool_calls_json: str | None = None
+    metadata_json: str | None = None
+
+
+COLUMNS: tuple[str, ...] = Result.__struct_fields__
