@@ -12,8 +12,8 @@ Status = Literal["ok", "error", "refused"]
 class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One stored row: the output of a job, or its error as data.
 
-    The fields are the columns of ``RUN/results/*.parquet``, in order. Times are microseconds since the epoch (UTC), durations are
-    seconds, costs US dollars; ``None`` means unknown, never zero.
+    The fields are the columns of ``RUN/results/*.parquet``, in order. Times are microseconds since the epoch (UTC),
+    durations are seconds, costs US dollars; ``None`` means unknown, never zero.
 
     Attributes
     ----------

@@ -1,0 +1,70 @@
+"""The project's sessions. ``nox`` runs what CI runs; ``nox -l`` lists all."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "tests", "docs"]
+nox.options.error_on_missing_interpreters = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def groups(*names: str) -> list[str]:
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests, without the slow ones."""
+    session.install("-e", ".", *groups("tests"))
+    session.run("pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*groups("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types with mypy and pyright, both strict."""
+    session.install("-e", ".", *groups("types"))
+    session.run("mypy", "src")
+    session.run("pyright", "src")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run every example in docstrings, then build the site with warnings as errors (pages are run by the tests)."""
+    session.install("-e", ".", *groups("tests", "docs"))
+    session.run("pytest", "--doctest-modules", "src", "--ignore-glob=*/templates/*", "-q")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run the slow tests: kill -9 loops, whole grids of simulations."""
+    session.install("-e", ".", *groups("tests"))
+    session.run("pytest", "-m", "slow", "--timeout=3600", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Print the benchmark tables."""
+    session.install("-e", ".")
+    for script in ("bench_engine", "bench_journal"):
+        session.run("python", f"benchmarks/{script}.py", *session.posargs)
+
+
+@nox.session
+def llmock(session: nox.Session) -> None:
+    """Run a suite against a third-party mock of the OpenAI API (npm @copilotkit/aimock; needs Node.js)."""
+    session.install("-e", ".", *groups("tests"))
+    folder = session.create_tmp()
+    session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "@copilotkit/aimock", external=True)
+    session.run("pytest", "tests/thirdparty/test_llmock.py", "-m", "slow", env={"LLMOCK_HOME": folder})

@@ -1,0 +1,46 @@
+"""What importing headgate costs: nothing heavy is loaded until it is used."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = [
+    "aiohttp",
+    "anyio",
+    "httpx",
+    "jinja2",
+    "msgspec",
+    "numpy",
+    "polars",
+    "pyarrow",
+    "pydantic",
+    "pyreqwest",
+    "rich",
+    "scipy",
+    "typer",
+    "uvloop",
+    "yaml",
+]
+
+
+def loaded_by(code: str) -> set[str]:
+    script = f"{code}\nimport sys, json\nsys.stderr.write(json.dumps([m for m in {HEAVY!r} if m in sys.modules]))"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(ran.stderr))
+
+
+def test_importing_headgate_loads_no_third_party_package():
+    assert loaded_by("import headgate") == set()
+
+
+def test_help_loads_only_the_command_line():
+    code = "from headgate.cli.main import run_command\nassert run_command(['run', '--help']) == 0"
+    # typer loads pydantic by itself where it is installed.
+    assert {"typer"} <= loaded_by(code) <= {"typer", "pydantic"}
+
+
+def test_every_public_name_resolves():
+    code = "import headgate as hg\nfor name in hg.__all__: getattr(hg, name)\nassert sorted(hg.__all__) == dir(hg)"
+    assert "pydantic" in loaded_by(code)
