@@ -1,30 +1,63 @@
 """What the user declares: the suite and its parts, frozen and validated.
 
-Field names here are the keys of the suite file; the JSON Schema is generated from these classes. Nothing in this module touches a file:
-paths stay text until :mod:`headgate.suite.items` and :mod:`headgate.registry` open them, relative to ``Suite.base``.
+Field names here are the keys of the suite file; the JSON Schema is generated from these classes. Nothing in this
+module touches a file: paths stay text until :mod:`headgate.suite.items` and :mod:`headgate.registry` open them,
+relative to ``Suite.base``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
+
+from headgate.identity import digest
+from headgate.suite.documents import Document, Place
+from headgate.suite.part import Name, Params, Part, TemplateText
+from headgate.suite.problems import Problem, Problems, config_error, did_you_mean
+from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer
+
+__all__ = [
+    "BUILTIN_METRICS",
+    "Arm",
+    "Budget",
+    "Compare",
+    "Contains",
+    "ExactMatch",
+    "Faults",
+    "Gate",
+    "Items",
+    "JsonValid",
+    "Lane",
+    "Message",
+    "Model",
+    "Name",
+    "Numeric",
+    "Part",
+    "Policy",
+    "PromptSource",
+    "Python",
+    "Regex",
+    "Scorer",
+    "Simulation",
+    "Suite",
+    "callable_name",
+]
 
 BUILTIN_METRICS: tuple[str, ...] = ("latency_s", "cost_usd", "output_tokens", "error_rate")
 """Metrics that need no scorer; lower is better for all of them."""
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=64)]
-"""A name that is safe as a file stem, a column and an id."""
-
-
-class Part(BaseModel):
-    """Base of all parts: frozen, unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, validate_default=True)
 
 
 class Items(Part):
@@ -48,15 +81,15 @@ class Items(Part):
 class Message(Part):
     """One chat message; the content is a template."""
 
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str
+    role: Literal["system", "developer", "user", "assistant"] = Field(description="Who speaks")
+    content: TemplateText = Field(description="Template over the item's columns")
 
 
 class PromptSource(Part):
     """Where a prompt comes from: a file, inline text (one user message), or inline messages."""
 
     path: str | None = Field(None, description="Prompt file: .txt, .md, .jinja, .j2 or .prompt.yml")
-    text: str | None = Field(None, description="Template of the single user message")
+    text: TemplateText | None = Field(None, description="Template of the single user message")
     messages: list[Message] | None = Field(None, description="Chat messages with templates", min_length=1)
 
     @model_validator(mode="after")
@@ -93,13 +126,13 @@ class Simulation(Part):
         0.9, description="Mean probability of a right answer; or one per prompt name"
     )
     spread: float = Field(
-        1.0, ge=0, description="Item difficulty: standard deviation of the logit over items (0: all alike)"
+        1.0, ge=0, le=10, description="Item difficulty: standard deviation of the probit over items (0: all alike)"
     )
     latency_s: float = Field(0.005, ge=0, le=60, description="Median latency in seconds")
     latency_spread: float = Field(0.2, ge=0, le=3, description="Standard deviation of log latency")
     wrong_latency_ratio: float = Field(1.0, gt=0, description="Latency of wrong answers relative to right ones")
     requests_per_second: float | None = Field(None, gt=0, description="Enforced limit; above it the server says 429")
-    faults: Faults = Faults.model_construct()
+    faults: Faults = Field(Faults.model_construct(), description="Shares of requests that are spoiled")
 
     @field_validator("accuracy")
     @classmethod
@@ -117,11 +150,15 @@ class Model(Part):
     """What answers: provider, model name and sampling parameters."""
 
     id: Name = Field(description="Name of the model in results and gates")
-    provider: Literal["openai", "openai-compatible", "python", "simulated"]
+    provider: Literal["openai", "openai-compatible", "python", "simulated"] = Field(description="Which API it speaks")
     model: str | None = Field(None, description="The provider's name of the model; default: the id")
     base_url: str | None = Field(None, description="Where the API lives, such as http://vllm:8000/v1")
-    api_key: str | None = Field(None, description="Reference to the key: env:NAME or file:PATH; never the key itself")
-    params: dict[str, Any] = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
+    api_key: str | None = Field(
+        None,
+        description="Reference to the key: env:NAME or file:PATH; never the key itself",
+        json_schema_extra={"pattern": SECRET_REFERENCE.pattern},
+    )
+    params: Params = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
     call: str | SkipJsonSchema[Callable[..., Any]] | None = Field(
         None, description="provider python: 'module:function' of a sync or async callable"
     )
@@ -129,6 +166,14 @@ class Model(Part):
     timeout_s: float = Field(120.0, gt=0, description="Deadline of one attempt in seconds")
     max_attempts: int = Field(6, ge=1, le=100, description="HTTP tries per job")
     deadline_s: float = Field(900.0, gt=0, description="Deadline of one job over all attempts in seconds")
+
+    @field_validator("params")
+    @classmethod
+    def _no_secret(cls, value: dict[str, Any]) -> dict[str, Any]:
+        # Parameters stand in the manifest as they are.
+        if any(name.lower() in {"api_key", "authorization"} for name in value):
+            raise ValueError("a key is no parameter: give a reference in `api_key` of the model")
+        return value
 
     @field_validator("api_key")
     @classmethod
@@ -147,7 +192,7 @@ class Model(Part):
         if self.provider == "openai-compatible" and self.base_url is None:
             raise ValueError("provider openai-compatible needs `base_url`")
         if self.base_url is not None and not re.match(r"^https?://[^/\s]+", self.base_url):
-            raise ValueError(f"`base_url` {self.base_url!r} is not an http(s) URL")
+            raise ValueError("`base_url` is not an http(s) URL")  # not repeated: it may hold a password
         return self
 
     @property
@@ -173,73 +218,18 @@ class Lane(Part):
     """A quota boundary: the models that share it and what it allows."""
 
     models: list[str] = Field(min_length=1, description="Ids of the models that share this quota")
-    requests_per_minute: float | None = Field(None, gt=0)
-    tokens_per_minute: float | None = Field(None, gt=0)
+    requests_per_minute: float | None = Field(None, gt=0, description="What the provider allows")
+    tokens_per_minute: float | None = Field(
+        None, gt=0, description="What the provider allows, input and output together"
+    )
     concurrency: int = Field(64, ge=1, le=10_000, description="Requests under way at once")
-
-
-class _Scorer(Part):
-    name: Name
-    negate: bool = Field(False, description="1 - score")
-
-
-class ExactMatch(_Scorer):
-    """1 when the output equals the target, else 0."""
-
-    type: Literal["exact_match"]
-    target: str = Field("{{ target }}", description="Template over the item's columns")
-    ignore_case: bool = False
-    strip: bool = Field(True, description="Ignore white space around both")
-
-
-class Contains(_Scorer):
-    """1 when the output contains the target, else 0."""
-
-    type: Literal["contains"]
-    target: str = Field("{{ target }}", description="Template over the item's columns")
-    ignore_case: bool = False
-
-
-class Regex(_Scorer):
-    """1 when the pattern is found in the output, else 0 (Rust regular expressions: no look-around)."""
-
-    type: Literal["regex"]
-    pattern: str
-    ignore_case: bool = False
-
-
-class Numeric(_Scorer):
-    """1 when the last number in the output equals the target within the tolerance, else 0."""
-
-    type: Literal["numeric"]
-    target: str = Field("{{ target }}", description="Template over the item's columns")
-    tolerance: float = Field(0.0, ge=0, description="Absolute tolerance")
-    relative_tolerance: float = Field(1e-9, ge=0, description="Tolerance relative to the target")
-
-
-class JsonValid(_Scorer):
-    """1 when the output is one JSON document, else 0."""
-
-    type: Literal["json_valid"]
-
-
-class Python(_Scorer):
-    """A sync or async function of one row: ``grade(output, item) -> float | bool | None``."""
-
-    type: Literal["python"]
-    call: str | SkipJsonSchema[Callable[..., Any]] = Field(description="'module:function'; may lie beside the suite file")
-    bounds: tuple[float, float] | None = Field((0.0, 1.0), description="Smallest and largest score; null: unbounded")
-    higher_is_better: bool = True
-
-
-Scorer = Annotated[ExactMatch | Contains | Regex | Numeric | JsonValid | Python, Field(discriminator="type")]
 
 
 class Arm(Part):
     """One arm of a comparison: a prompt or a model."""
 
-    prompt: str | None = None
-    model: str | None = None
+    prompt: str | None = Field(None, description="Name of a prompt")
+    model: str | None = Field(None, description="Id of a model")
 
     @model_validator(mode="after")
     def _one_axis(self) -> Self:
@@ -261,8 +251,8 @@ class Arm(Part):
 class Compare(Part):
     """Which two arms of this suite are compared."""
 
-    baseline: Arm
-    candidate: Arm
+    baseline: Arm = Field(description="What is in use")
+    candidate: Arm = Field(description="The change under test")
 
     @model_validator(mode="after")
     def _same_axis(self) -> Self:
@@ -273,7 +263,18 @@ class Compare(Part):
         return self
 
 
-_RULES = ("margin", "min", "max", "max_ratio", "zero_tolerance")
+_RULES: tuple[Literal["margin", "min", "max", "max_ratio", "zero_tolerance"], ...] = (
+    "margin",
+    "min",
+    "max",
+    "max_ratio",
+    "zero_tolerance",
+)
+
+
+def _is_given(value: float | bool | None) -> bool:
+    # `0.0 in (None, False)` is true: a margin of 0 is a rule, and only identity tells it from False.
+    return value is not None and value is not False
 
 
 class Gate(Part):
@@ -288,13 +289,17 @@ class Gate(Part):
     reproduce: str | None = Field(
         None, pattern=r"^[1-9]\d*/[1-9]\d*$", description="zero_tolerance: '2/3' asks for it in two of three seeds"
     )
-    tier: Literal["blocking", "warning", "monitor"] = "blocking"
+    tier: Literal["blocking", "warning", "monitor"] = Field(
+        "blocking", description="Whether it can fail the verdict, is only said, or only informs"
+    )
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
-        given = [rule for rule in _RULES if getattr(self, rule) not in (None, False)]
+        given = [rule for rule in _RULES if _is_given(getattr(self, rule))]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(_RULES)}" + (f", not {' and '.join(given)}" if given else ""))
+            raise ValueError(
+                f"give exactly one of {', '.join(_RULES)}" + (f", not {' and '.join(given)}" if given else "")
+            )
         if self.reproduce is not None:
             if not self.zero_tolerance:
                 raise ValueError("`reproduce` goes with `zero_tolerance`")
@@ -306,7 +311,7 @@ class Gate(Part):
     @property
     def rule(self) -> Literal["margin", "min", "max", "max_ratio", "zero_tolerance"]:
         """The one rule that is given."""
-        return next(rule for rule in _RULES if getattr(self, rule) not in (None, False))  # type: ignore[return-value] # pyright: ignore[reportReturnType]
+        return next(rule for rule in _RULES if _is_given(getattr(self, rule)))
 
 
 class Policy(Part):
@@ -314,21 +319,23 @@ class Policy(Part):
 
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Declared rate of false blocks and of false passes")
     on_inconclusive: Literal["keep", "pass", "fail"] = Field("keep", description="What exit code 20 becomes")
-    max_error_rate: float = Field(0.01, ge=0, lt=1, description="Share of errored jobs above which the verdict is invalid")
+    max_error_rate: float = Field(
+        0.01, ge=0, lt=1, description="Share of errored jobs above which the verdict is invalid"
+    )
     max_seeds: int | None = Field(None, ge=1, description="Most seeds that check may add (adaptive seeds)")
 
 
 class Budget(Part):
     """What a run may spend."""
 
-    max_cost_usd: float | None = Field(None, gt=0)
-    max_minutes: float | None = Field(None, gt=0)
+    max_cost_usd: float | None = Field(None, gt=0, description="Most US dollars")
+    max_minutes: float | None = Field(None, gt=0, description="Most minutes")
 
 
 class Suite(Part):
     """The declared evaluation.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Name of the suite.
@@ -345,8 +352,8 @@ class Suite(Part):
 
     Raises
     ------
-    pydantic.ValidationError
-        If a field is wrong; :func:`headgate.load_suite` turns it into a :class:`~headgate.errors.ConfigError`.
+    ConfigError
+        If something is wrong; one error names every problem, one a line.
 
     Examples
     --------
@@ -361,20 +368,24 @@ class Suite(Part):
     ('{{ question }}', 'small', 1)
     """
 
-    name: Name
-    items: Items
-    prompts: dict[Name, PromptSource] = Field(min_length=1)
-    models: list[Model] = Field(min_length=1)
-    lanes: list[Lane] = Field(default_factory=list)
-    seeds: int = Field(1, ge=1, le=1000)
-    scorers: list[Scorer] = Field(default_factory=list)
-    compare: Compare | None = None
-    gates: list[Gate] = Field(default_factory=list)
-    policy: Policy = Policy.model_construct()
-    budget: Budget = Budget.model_construct()
+    name: Name = Field(description="Name of the suite")
+    items: Items = Field(description="A path, the rows themselves, or a mapping with options")
+    prompts: dict[Name, PromptSource] = Field(
+        min_length=1, description="By name: a path, the text of one user message, a list of messages, or a mapping"
+    )
+    models: list[Model] = Field(min_length=1, description="What answers")
+    lanes: list[Lane] = Field(default_factory=list, description="Quotas; a model in no lane has one of its own")
+    seeds: int = Field(1, ge=1, le=1000, description="Replicates of every (item, prompt, model)")
+    scorers: list[Scorer] = Field(default_factory=list, description="How answers are scored")
+    compare: Compare | None = Field(
+        None, description="The two arms; without it gates are absolute, or meet another run"
+    )
+    gates: list[Gate] = Field(default_factory=list, description="What may pass")
+    policy: Policy = Field(Policy.model_construct(), description="How verdicts are made")
+    budget: Budget = Field(Budget.model_construct(), description="What a run may spend")
 
     _base: Path = PrivateAttr(default_factory=Path.cwd)
-    _file: Path | None = PrivateAttr(default=None)
+    _document: Document | None = PrivateAttr(default=None)
 
     @property
     def base(self) -> Path:
@@ -384,7 +395,11 @@ class Suite(Part):
     @property
     def file(self) -> Path | None:
         """The file the suite was read from, if any."""
-        return self._file
+        return None if self._document is None else self._document.file
+
+    def line(self, *place: str | int) -> int | None:
+        """Return the line of a field in the suite's file, where it is known."""
+        return None if self._document is None else self._document.line(place)
 
     @field_validator("items", mode="before")
     @classmethod
@@ -400,25 +415,60 @@ class Suite(Part):
             return value
         return {name: _prompt_source(source) for name, source in value.items()}  # pyright: ignore[reportUnknownVariableType]
 
+    def _stand_in(self, document: Document) -> None:
+        self._document, self._base = document, document.file.absolute().parent
+
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
-        _unique("models", [model.id for model in self.models])
-        _unique("scorers", [scorer.name for scorer in self.scorers])
-        models = {model.id for model in self.models}
-        for index, lane in enumerate(self.lanes):
-            _known(f"lanes.{index}.models", lane.models, models)
-        _unique("lanes", [model for lane in self.lanes for model in lane.models])
-        if self.compare is not None:
-            names = set(self.prompts) if self.compare.baseline.axis == "prompt" else models
-            for arm in ("baseline", "candidate"):
-                _known(f"compare.{arm}", [getattr(self.compare, arm).value], names)
-        metrics = {scorer.name for scorer in self.scorers} | set(BUILTIN_METRICS)
-        for index, gate in enumerate(self.gates):
-            _known(f"gates.{index}.metric", [gate.metric], metrics)
-        clash = {scorer.name for scorer in self.scorers} & set(BUILTIN_METRICS)
-        if clash:
-            raise ValueError(f"scorer name {min(clash)!r} is the name of a built-in metric")
+        found = [*self._repeated(), *self._unresolved()]
+        if found:
+            raise Problems(found)
         return self
+
+    def _repeated(self) -> Iterator[Problem]:
+        yield from _repeated([(("models", index, "id"), model.id) for index, model in enumerate(self.models)])
+        yield from _repeated([(("scorers", index, "name"), scorer.name) for index, scorer in enumerate(self.scorers)])
+        shared = [
+            (("lanes", i, "models", k), name) for i, lane in enumerate(self.lanes) for k, name in enumerate(lane.models)
+        ]
+        yield from _repeated(shared)
+        identities: dict[str, str] = {}
+        for index, model in enumerate(self.models):
+            twin = identities.setdefault(digest(model.identity), model.id)
+            if twin != model.id:
+                mend = "give one of them another `model` or `params`, or use `seeds` to repeat"
+                yield Problem(("models", index), f"asks the same of the same model as {twin!r}", model.id, mend)
+
+    def _unresolved(self) -> Iterator[Problem]:
+        models = [model.id for model in self.models]
+        metrics = [*(scorer.name for scorer in self.scorers), *BUILTIN_METRICS]
+        for index, lane in enumerate(self.lanes):
+            for place, name in enumerate(lane.models):
+                yield from _unknown(("lanes", index, "models", place), name, models)
+        for side in ("baseline", "candidate") if self.compare else ():
+            arm: Arm = getattr(self.compare, side)
+            yield from _unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
+        for index, gate in enumerate(self.gates):
+            yield from _unknown(("gates", index, "metric"), gate.metric, metrics)
+        for index, scorer in enumerate(self.scorers):
+            if scorer.name in BUILTIN_METRICS:
+                yield Problem(
+                    ("scorers", index, "name"), "is the name of a built-in metric", scorer.name, "choose another"
+                )
+
+    # The last validator stands around all others.
+    @model_validator(mode="wrap")
+    @classmethod
+    def _own_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Turn pydantic's errors into ours; the context of the validation is the document, if there is one."""
+        document = info.context if isinstance(info.context, Document) else None
+        try:
+            suite = handler(data)
+        except ValidationError as error:
+            raise config_error(error, root=cls, data=data, document=document) from None
+        if document is not None:
+            suite._stand_in(document)  # noqa: SLF001  # a suite of this very class
+        return suite
 
 
 _PROMPT_FILE = re.compile(r"\.(txt|md|jinja|jinja2|j2|yml|yaml|json|prompt|prompty)$")
@@ -436,17 +486,20 @@ def _prompt_source(source: Any) -> Any:
     if not isinstance(source, str | Path):
         return source
     text = str(source)
-    is_path = "\n" not in text and "{{" not in text and _PROMPT_FILE.search(text)
+    # A word with a slash or a suffix is no prompt: better a missing file than a path that is sent as a prompt.
+    is_word = not re.search(r"\s|{[{%]", text) and re.search(r"/|\.\w+$", text)
+    is_path = is_word or ("\n" not in text and "{{" not in text and _PROMPT_FILE.search(text))
     return {"path": text} if is_path else {"text": text}
 
 
-def _unique(where: str, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{where}: {name!r} stands there twice")
+def _repeated(names: Sequence[tuple[Place, str]]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for place, name in names:
+        if name in seen:
+            yield Problem(place, "stands there twice", name)
+        seen.add(name)
 
 
-def _known(where: str, names: list[str], known: set[str]) -> None:
-    for name in names:
-        if name not in known:
-            raise ValueError(f"{where}: {name!r} is not declared; declared are {', '.join(sorted(known))}")
+def _unknown(place: Place, name: str, known: Iterable[str]) -> Iterator[Problem]:
+    if name not in known:
+        yield Problem(place, "is not declared", name, did_you_mean(name, known))

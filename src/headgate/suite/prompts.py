@@ -14,7 +14,12 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from headgate.errors import ConfigError
 from headgate.identity import canonical_json, digest
 
-_ENVIRONMENT: Final = ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False)
+_ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
+    undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
+)
+# A template names columns of the item and nothing else: `range` or `dict` would hide a missing column of that name.
+_ENVIRONMENT.globals.clear()
+del _ENVIRONMENT.filters["random"]  # a rendered prompt depends on the item alone
 
 
 class Template:
@@ -59,12 +64,17 @@ class Template:
             names = ", ".join(sorted(map(str, variables))) or "none"
             raise ConfigError(
                 f"cannot be rendered{f' for {row}' if row else ''}: {error.message}",
-                file=self._file, field=self._where, value=self.source, mend=f"the item's columns are: {names}",
+                file=self._file,
+                field=self._where,
+                value=self.source,
+                mend=f"the item's columns are: {names}",
             ) from error
         except Exception as error:  # a template runs the user's own expressions: whatever they raise is their error
             raise ConfigError(
                 f"cannot be rendered{f' for {row}' if row else ''}: {type(error).__name__}: {error}",
-                file=self._file, field=self._where, value=self.source,
+                file=self._file,
+                field=self._where,
+                value=self.source,
             ) from error
 
 

@@ -1,0 +1,1 @@
+"""What the user declares: suite file, items, prompts and models, validated."""

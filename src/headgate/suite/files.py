@@ -1,0 +1,49 @@
+"""The suite file: YAML, TOML or JSON to a validated :class:`~headgate.suite.model.Suite`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from headgate.errors import ConfigError
+from headgate.suite.documents import read_document
+from headgate.suite.model import Suite
+
+
+def load_suite(path: str | Path) -> Suite:
+    """Read a suite file.
+
+    Parameters
+    ----------
+    path : str or Path
+        A ``.yaml``, ``.yml``, ``.toml`` or ``.json`` file. Paths in it are relative to its folder.
+
+    Returns
+    -------
+    Suite
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or broken, or anything in it is wrong; one error names every problem, one a line.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "suite.yaml")
+    ...     _ = file.write_text('''
+    ... name: sums
+    ... items: [{question: one and one, target: "2"}]
+    ... prompts: {plain: "{{ question }}"}
+    ... models: [{id: small, provider: simulated}]
+    ... ''')
+    ...     suite = load_suite(file)
+    >>> suite.name, suite.items.rows, suite.file.name
+    ('sums', [{'question': 'one and one', 'target': '2'}], 'suite.yaml')
+    """
+    document = read_document(Path(path))
+    if not isinstance(document.data, dict):
+        raise ConfigError("is empty" if document.data is None else "is not a mapping", file=document.file)
+    fields = {key: value for key, value in document.data.items() if key != "$schema"}
+    return Suite.model_validate(fields, context=replace(document, data=fields))

@@ -1,0 +1,442 @@
+"""Items: read row by row from where the suite says, written once with their rendered prompts to ``items.parquet``."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+import os
+from array import array
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headgate.errors import ConfigError, StoreError
+from headgate.identity import canonical_json, digest_bytes
+from headgate.suite.documents import load_json
+from headgate.suite.model import Items
+from headgate.suite.prompts import Prompt
+
+_GROUP: Final = 1024
+_CACHED_GROUPS: Final = 8
+_FORMATS: Final = ".csv, .jsonl, .ndjson or .parquet"
+_PROMPT: Final = "prompt:"
+_LONGEST_CELL: Final = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One item as it was read.
+
+    Attributes
+    ----------
+    number : int
+        Among the rows of the source, from 1.
+    line : int, optional
+        In the file, from 1.
+    variables : mapping
+        All columns of the row; what templates see.
+    """
+
+    number: int
+    line: int | None
+    item_id: str
+    cluster: str | None
+    target: str | None
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One item as the plan uses it.
+
+    Attributes
+    ----------
+    digest : str
+        Content id of the item's id and columns.
+    messages : mapping of str to bytes
+        Prompt name to the rendered chat messages, a JSON array.
+    """
+
+    item_id: str
+    digest: str
+    cluster: str | None
+    target: str | None
+    variables: Mapping[str, Any]
+    messages: Mapping[str, bytes]
+
+
+def read_rows(source: Items, *, base: Path, file: Path | None = None) -> Iterator[Row]:
+    """Read the items of a suite, one at a time.
+
+    Parameters
+    ----------
+    source : Items
+        A path or inline rows, with the columns that matter.
+    base : Path
+        Folder that a relative path starts from.
+    file : Path, optional
+        The suite file, for errors.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing or broken, a declared column is absent, an id comes twice, or nothing remains. A repeated
+        id is found after the last row.
+
+    Examples
+    --------
+    >>> source = Items(rows=[{"id": "a", "q": "1+1", "target": 2}, {"id": "b", "q": "2+2", "target": 4}])
+    >>> [(row.item_id, row.target) for row in read_rows(source, base=Path())]
+    [('a', '2'), ('b', '4')]
+    """
+    place = file if source.path is None else base / source.path
+    hashes = array("Q")
+    for number, (line, variables) in _numbered(source, base, file):
+        row = _row(source, place, number, line, variables)
+        hashes.append(_hash(row.item_id))
+        yield row
+    if not hashes:
+        raise _nothing(source, base, file, place)
+    _refuse_twice(source, hashes, base=base, file=file, place=place)
+
+
+Record = tuple[int | None, dict[str, Any]]
+
+
+def _numbered(source: Items, base: Path, file: Path | None) -> Iterator[tuple[int, Record]]:
+    records = _inline(source, file) if source.path is None else _records(base / source.path, file)
+    wanted = {key: _text(value) for key, value in source.where.items()}
+    kept = (
+        (number, record)
+        for number, record in enumerate(records, 1)
+        if all(key in record[1] and _text(record[1][key]) == value for key, value in wanted.items())
+    )
+    return islice(kept, source.limit)
+
+
+def _nothing(source: Items, base: Path, file: Path | None, place: Path | None) -> ConfigError:
+    if not source.where:
+        return ConfigError("there is no item", file=place, field="items")
+    _, (_, first) = next(_numbered(source.model_copy(update={"where": {}}), base, file), (0, (None, {})))
+    mend = f"the first row is {canonical_json(first).decode()}" if first else None
+    return ConfigError("no row has these values", file=place, field="items.where", value=source.where, mend=mend)
+
+
+def _hash(item_id: str) -> int:
+    return int.from_bytes(hashlib.blake2b(item_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _refuse_twice(source: Items, hashes: array[int], *, base: Path, file: Path | None, place: Path | None) -> None:
+    """Refuse an id that comes twice. Eight bytes an item are held; only where hashes meet are the rows read again."""
+    ordered = np.sort(np.frombuffer(hashes, np.uint64))
+    suspects = set(ordered[1:][ordered[1:] == ordered[:-1]].tolist())
+    seen: dict[str, int] = {}
+    for number, (line, variables) in _numbered(source, base, file) if suspects else ():
+        item_id = _row(source, place, number, line, variables).item_id
+        if _hash(item_id) not in suspects:
+            continue
+        if item_id in seen:
+            raise ConfigError(
+                f"is the id of row {seen[item_id]} too",
+                file=place,
+                line=line,
+                field=f"items.{number - 1}.{source.id}" if line is None else source.id,
+                value=item_id,
+                mend="ids are unique; repeat an item with `seeds`, group items with `cluster`",
+            )
+        seen[item_id] = number
+
+
+def _inline(source: Items, file: Path | None) -> Iterator[Record]:
+    for number, row in enumerate(source.rows or []):
+        try:
+            canonical_json(row).decode()
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"is not JSON data: {error}", file=file, field=f"items.{number}") from error
+        yield None, row
+
+
+def _records(path: Path, file: Path | None) -> Iterator[Record]:
+    if not path.is_file():
+        raise ConfigError("there is no such file", file=file, field="items", value=str(path))
+    readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise ConfigError(
+            "is of no format that holds items", file=file, field="items", value=str(path), mend=f"use {_FORMATS}"
+        )
+    return reader(path)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield decoded lines with their ends; a mistake is found in its own line."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise ConfigError("is not UTF-8", file=path, line=number, mend="save the file as UTF-8") from error
+
+
+def _jsonl(path: Path) -> Iterator[Record]:
+    for number, line in enumerate(_lines(path), 1):
+        text = line.strip()
+        if not text:
+            continue
+        try:
+            row = load_json(text)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", error)
+            raise ConfigError(f"is not JSON: {reason}", file=path, line=number, value=text) from error
+        if not isinstance(row, dict):
+            raise ConfigError("is not a JSON object", file=path, line=number, value=row, mend="write one {...} a line")
+        yield number, row
+
+
+def _csv(path: Path) -> Iterator[Record]:
+    if csv.field_size_limit() < _LONGEST_CELL:
+        csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(_lines(path), strict=True)
+    line = 1
+    try:
+        header = next(reader, [])
+        _check_header(path, header)
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells and len(cells) != len(header):
+                raise ConfigError(f"has {len(cells)} cells, the header has {len(header)}", file=path, line=line)
+            if cells:
+                yield line, dict(zip(header, cells, strict=True))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ConfigError(f"is not CSV: {error}", file=path, line=line) from error
+
+
+def _check_header(path: Path, header: Sequence[str]) -> None:
+    for name in header:
+        if not name.strip():
+            raise ConfigError("a column has no name", file=path, line=1)
+        if header.count(name) > 1:
+            raise ConfigError("is the name of two columns", file=path, line=1, value=name)
+
+
+def _parquet(path: Path) -> Iterator[Record]:
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_header(path, file.schema_arrow.names)
+            rows = (row for batch in file.iter_batches(_GROUP) for row in batch.to_pylist())
+            for number, row in enumerate(rows, 1):
+                yield None, {name: _plain(value, path, f"row {number}, {name}") for name, value in row.items()}
+    except (pa.ArrowException, OSError) as error:
+        raise ConfigError(f"is not a Parquet file that can be read: {error}", file=path) from error
+
+
+def _plain(value: Any, path: Path, where: str) -> Any:
+    """Return JSON data for a value of a Parquet cell; times and decimals become text, NaN becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(inner, path, where) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner, path, where) for inner in value]
+    if isinstance(value, bytes) or (isinstance(value, float) and math.isinf(value)):
+        raise ConfigError("is not JSON data", file=path, field=where, value=value)
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
+
+
+def _row(source: Items, place: Path | None, number: int, line: int | None, variables: dict[str, Any]) -> Row:
+    def column(name: str, *, declared: bool) -> str | None:
+        if name in variables:
+            return _text(variables[name])
+        if not declared:
+            return None
+        raise ConfigError(
+            "there is no such column",
+            file=place,
+            line=line,
+            field=f"items.{name}",
+            mend=f"columns are {', '.join(variables)}",
+        )
+
+    given = source.model_fields_set
+    cluster = None if source.cluster is None else column(source.cluster, declared=True)
+    if source.cluster is not None and not cluster:
+        raise ConfigError(
+            "a cluster is empty", file=place, line=line, field=source.cluster, mend="name the group of every item"
+        )
+    item_id = column(source.id, declared="id" in given)
+    if source.id in variables and not item_id:
+        raise ConfigError("an id is empty", file=place, line=line, field=source.id, value=variables[source.id])
+    return Row(
+        number=number,
+        line=line,
+        item_id=str(number) if item_id is None else item_id,
+        cluster=cluster,
+        target=column(source.target, declared="target" in given),
+        variables=variables,
+    )
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return canonical_json(value).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemsDigest:
+    """What was written: the number of items, and the content id of all of them in order."""
+
+    n_items: int
+    digest: str
+
+
+def write_items(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsDigest:
+    """Render every prompt for every item and write both to one Parquet file, published by rename.
+
+    Raises
+    ------
+    ConfigError
+        If a prompt names a column that an item lacks.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        written = _write(rows, prompts, temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return written
+
+
+def _write(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsDigest:
+    running, count, schema = hashlib.blake2b(digest_size=16), 0, _schema(prompts)
+    iterator = iter(rows)
+    with (
+        path.open("wb") as file,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        while group := list(islice(iterator, _GROUP)):
+            columns = _columns(group, prompts)
+            running.update(bytes.fromhex("".join(columns[1])))
+            writer.write_batch(pa.record_batch(columns, schema=schema), _GROUP)
+            count += len(group)
+        writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+    return ItemsDigest(count, running.hexdigest())
+
+
+def _schema(prompts: Sequence[Prompt]) -> Any:  # pa.Schema, which has no types
+    fixed = [
+        ("item_id", pa.string()),
+        ("item_digest", pa.string()),
+        ("cluster", pa.string()),
+        ("target", pa.large_string()),
+    ]
+    texts = [("variables_json", pa.large_string()), *((_PROMPT + prompt.name, pa.large_string()) for prompt in prompts)]
+    return pa.schema(fixed + texts)
+
+
+def _columns(rows: Sequence[Row], prompts: Sequence[Prompt]) -> list[list[Any]]:
+    variables = [canonical_json(row.variables).decode() for row in rows]
+    columns: list[list[Any]] = [
+        [row.item_id for row in rows],
+        [_digest(row.item_id, text) for row, text in zip(rows, variables, strict=True)],
+        [row.cluster for row in rows],
+        [row.target for row in rows],
+        variables,
+    ]
+    # Templates see the canonical form: items with one digest (1 and 1.0, another order of keys) ask the same.
+    seen = [(f"row {row.number}", msgspec.json.decode(text)) for row, text in zip(rows, variables, strict=True)]
+    return columns + [[prompt.render(data, row=row).decode() for row, data in seen] for prompt in prompts]
+
+
+def _digest(item_id: str, variables: str) -> str:
+    """Return ``digest({"id": ..., "item": ...})`` of columns whose canonical form is at hand."""
+    return digest_bytes(b'{"id":' + canonical_json(item_id) + b',"item":' + variables.encode() + b"}")
+
+
+class ItemFile:
+    """Items and rendered prompts, addressed by index, of which only a few groups of rows are held.
+
+    Parameters
+    ----------
+    path : Path
+        A file made by :func:`write_items`.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing or damaged; checksums are verified as pages are read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = pq.ParquetFile(path, page_checksum_verification=True)
+        except (pa.ArrowException, OSError) as error:
+            raise StoreError(f"{path}: is not the items of a run: {error}") from error
+        self._groups: OrderedDict[int, list[dict[str, Any]]] = OrderedDict()
+        self.prompts = tuple(
+            name.removeprefix(_PROMPT) for name in self._file.schema_arrow.names if name.startswith(_PROMPT)
+        )
+
+    def __len__(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    @cached_property
+    def digests(self) -> bytes:
+        """The digests of all items, 16 bytes each, in order."""
+        found = bytearray()
+        for batch in self._file.iter_batches(65_536, columns=["item_digest"]):
+            for identity in batch.column(0).to_pylist():
+                found += bytes.fromhex(identity)
+        return bytes(found)
+
+    @cached_property
+    def digest(self) -> str:
+        """Content id of all items in order."""
+        return digest_bytes(self.digests)
+
+    def __getitem__(self, index: int) -> Item:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        row = self._group(index // _GROUP)[index % _GROUP]
+        return Item(
+            item_id=row["item_id"],
+            digest=row["item_digest"],
+            cluster=row["cluster"],
+            target=row["target"],
+            variables=msgspec.json.decode(row["variables_json"]),
+            messages={name: row[_PROMPT + name].encode() for name in self.prompts},
+        )
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield columns of all items as Arrow record batches."""
+        yield from self._file.iter_batches(65_536, columns=list(columns))
+
+    def _group(self, number: int) -> list[dict[str, Any]]:
+        if number not in self._groups:
+            try:
+                self._groups[number] = self._file.read_row_group(number, use_threads=False).to_pylist()
+            except (pa.ArrowException, OSError) as error:
+                raise StoreError(f"{self.path}: is damaged: {error}") from error
+            if len(self._groups) > _CACHED_GROUPS:
+                self._groups.popitem(last=False)
+        self._groups.move_to_end(number)
+        return self._groups[number]
