@@ -1,0 +1,1 @@
+"""Prompts as versioned files: readers per format, digests, and where each version came from."""
