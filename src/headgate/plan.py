@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Literal, overload
 
+import msgspec
+
+from headgate.identity import digest
 from headgate.suite.items import Item, ItemFile
-from headgate.suite.model import Model
+from headgate.suite.model import Model, Suite
 from headgate.suite.prompts import Prompt
 
+_JOB_ID_VERSION = b"headgate/job/1"
 
-@dataclass(frozen=True, slots=True)
-class Job:
+
+class Job(msgspec.Struct, frozen=True):
     """One cell: item x prompt x model x seed; the unit that is planned, run, stored and resumed.
 
     Attributes
     ----------
+    index : int
+        Place in the plan, from 0.
     job_id : str
         Content id, 32 hexadecimal characters.
     item : Item
         The dataset row, shared by all its jobs.
     seed : int
         Replicate number, from 1.
-    messages : bytes
-        The rendered chat messages as a JSON array.
     """
 
     index: int
@@ -37,4 +41,157 @@ class Job:
 
     @property
     def messages(self) -> bytes:
+        """The rendered chat messages as a JSON array."""
         return self.item.messages[self.prompt.name]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One (seed, prompt, model) of every item, with the part of the job id that it determines."""
+
+    prompt: Prompt
+    model: Model
+    seed: int
+    key: bytes
+
+
+class Plan(Sequence[Job]):
+    """All jobs of a suite, in order, none of them held.
+
+    Jobs of one item stand next to each other; inside an item the compared axis turns fastest, so that both arms of an
+    (item, seed) are neighbours and meet the same weather at the provider.
+
+    Parameters
+    ----------
+    items : ItemFile
+        Items and rendered prompts.
+    prompts, models : sequence
+        In the order of the suite.
+    seeds : int
+        Replicates 1..seeds.
+    axis : {"prompt", "model"}
+        The compared axis.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from headgate.suite.items import Row, write_items
+    >>> prompts = [Prompt(name=name, messages=(("user", name + " {{ q }}"),)) for name in ("a", "b")]
+    >>> row = Row(number=1, line=1, item_id="i", cluster=None, target=None, variables={"q": "?"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "items.parquet"
+    ...     _ = write_items([row], prompts, path)
+    ...     model = Model(id="m", provider="simulated")
+    ...     plan = Plan(ItemFile(path), prompts=prompts, models=[model], seeds=2)
+    ...     [(job.seed, job.prompt.name) for job in plan]
+    [(1, 'a'), (1, 'b'), (2, 'a'), (2, 'b')]
+    """
+
+    def __init__(
+        self,
+        items: ItemFile,
+        *,
+        prompts: Sequence[Prompt],
+        models: Sequence[Model],
+        seeds: int,
+        axis: Literal["prompt", "model"] = "prompt",
+    ) -> None:
+        self.items, self.seeds, self.axis = items, seeds, axis
+        self.prompts, self.models = tuple(prompts), tuple(models)
+        self.cells = tuple(self._cells())
+        self._length = len(items) * len(self.cells)
+        self._latest: tuple[int, Item] | None = None
+
+    def _cells(self) -> Iterator[Cell]:
+        models = {model.id: digest(model.identity) for model in self.models}
+        outer, inner = (self.models, self.prompts) if self.axis == "prompt" else (self.prompts, self.models)
+        pairs = [(first, second) for first in outer for second in inner]
+        for seed in range(1, self.seeds + 1):
+            for pair in pairs:
+                model, prompt = pair if self.axis == "prompt" else pair[::-1]
+                assert isinstance(model, Model)
+                assert isinstance(prompt, Prompt)
+                key = bytes.fromhex(prompt.digest) + bytes.fromhex(models[model.id]) + seed.to_bytes(4, "big")
+                yield Cell(prompt, model, seed, key)
+
+    @property
+    def parts(self) -> dict[str, object]:
+        """What the plan's digest covers, by name: the keys that a mismatch reports."""
+        return {
+            "items": self.items.digest,
+            "prompts": {prompt.name: prompt.digest for prompt in self.prompts},
+            "models": {model.id: digest(model.identity) for model in self.models},
+            "seeds": self.seeds,
+            "axis": self.axis,
+        }
+
+    @property
+    def digest(self) -> str:
+        """Content id of the whole plan."""
+        return digest(self.parts)
+
+    def job_id(self, index: int) -> str:
+        """Return the id of a job without reading its item's text.
+
+        Notes
+        -----
+        BLAKE2b-128 over a version tag, the digest of the item (id and content), of the prompt, of the model with its
+        parameters, and the seed. Names, endpoints, limits and deadlines are not part of it.
+        """
+        item, cell = divmod(index, len(self.cells))
+        return _job_id(self.items.digests[16 * item : 16 * item + 16], self.cells[cell].key)
+
+    def job_ids(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
+        """Yield the ids of jobs ``start`` to ``stop`` in order."""
+        return (self.job_id(index) for index in range(start, len(self) if stop is None else stop))
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> Job: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Job]: ...
+    def __getitem__(self, index: int | slice) -> Job | Sequence[Job]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place < len(self):
+            raise IndexError(f"job {index} of a plan with {len(self)}")
+        item, cell_index = divmod(place, len(self.cells))
+        cell = self.cells[cell_index]
+        return Job(place, self.job_id(place), self._item(item), cell.prompt, cell.model, cell.seed)
+
+    def _item(self, index: int) -> Item:
+        """Return an item; neighbours in the plan share it."""
+        if self._latest is None or self._latest[0] != index:
+            self._latest = index, self.items[index]
+        return self._latest[1]
+
+
+def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt]) -> Plan:
+    """Plan a suite whose items are written and whose prompts are loaded."""
+    axis: Literal["prompt", "model"] = "prompt" if suite.compare is None else suite.compare.baseline.axis
+    return Plan(items, prompts=prompts, models=suite.models, seeds=suite.seeds, axis=axis)
+
+
+def _job_id(item: bytes, cell: bytes) -> str:
+    return hashlib.blake2b(_JOB_ID_VERSION + item + cell, digest_size=16).hexdigest()
+
+
+def differing_keys(ours: Mapping[str, object], theirs: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the dotted names of what differs between two plans' ``parts``.
+
+    Examples
+    --------
+    >>> differing_keys({"seeds": 1, "prompts": {"a": "x"}}, {"seeds": 1, "prompts": {"a": "y", "b": "z"}})
+    ('prompts.a', 'prompts.b')
+    """
+    found: list[str] = []
+    for key in sorted(set(ours) | set(theirs)):
+        one, two = ours.get(key), theirs.get(key)
+        if isinstance(one, Mapping) and isinstance(two, Mapping):
+            found += [f"{key}.{name}" for name in sorted(set(one) | set(two)) if one.get(name) != two.get(name)]
+        elif one != two:
+            found.append(key)
+    return tuple(found)
