@@ -1,0 +1,62 @@
+"""What one attempt brings: an answer of the model, or a classified failure."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FailureKind = Literal[
+    "rate_limit",
+    "overloaded",
+    "transient",
+    "timeout",
+    "connect",
+    "dropped",
+    "bad_response",
+    "quota",
+    "auth",
+    "not_found",
+    "context_length",
+    "invalid_request",
+    "callable",
+]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What the model said; the fields are those of :class:`headgate.result.Result`."""
+
+    status: Literal["ok", "refused"] = "ok"
+    output: str | None
+    http_status: int | None = None
+    reasoning: str | None = None
+    stop_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    latency_s: float | None = None
+    ttfb_s: float | None = None
+    served_model: str | None = None
+    request_id: str | None = None
+    system_fingerprint: str | None = None
+    tool_calls_json: str | None = None
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Why an attempt brought no answer.
+
+    Attributes
+    ----------
+    kind : str
+        Decides what happens next; see :mod:`headgate.execute.retry`.
+    retry_after_s : float, optional
+        What the server asked for.
+    """
+
+    kind: FailureKind
+    message: str
+    http_status: int | None = None
+    retry_after_s: float | None = None
+    latency_s: float | None = None
+    ttfb_s: float | None = None

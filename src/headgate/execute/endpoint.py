@@ -1,0 +1,196 @@
+"""An endpoint: one place that serves a model, and one attempt at a job there."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import msgspec
+
+from headgate.errors import ConfigError
+from headgate.execute.answer import Answer, Failure
+from headgate.execute.providers import openai
+from headgate.execute.providers.python import as_answer, as_failure, bind_call
+from headgate.execute.retry import classify_transport
+from headgate.execute.secret import Secret, resolve_secret
+from headgate.execute.threads import Threads
+from headgate.execute.transport import Request, Response, Transport, TransportError
+from headgate.plan import Job
+from headgate.suite.callables import is_async_callable
+from headgate.suite.model import Model
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
+
+
+class Endpoint(Protocol):
+    """Where the jobs of a model go.
+
+    Attributes
+    ----------
+    name : str
+        How rows and errors call it; never a login or a query.
+    sends_seed : bool
+        Whether the job's seed reaches the model.
+    """
+
+    name: str
+    sends_seed: bool
+
+    async def attempt(self, job: Job, number: int) -> Answer | Failure:
+        """Try a job once; ``number`` counts its attempts from 1."""
+        ...
+
+
+class HttpEndpoint:
+    """An OpenAI-shaped server.
+
+    Parameters
+    ----------
+    base_url : str
+        Such as ``http://vllm:8000/v1``.
+    key : Secret, optional
+        Sent as a bearer token.
+    simulated : bool
+        Tell the server which job it is: the simulated provider answers by it.
+    """
+
+    def __init__(
+        self, base_url: str, *, transport: Transport, key: Secret | None = None, simulated: bool = False
+    ) -> None:
+        parts = urlsplit(base_url)
+        self.name = "simulated" if simulated else _origin(parts)
+        self.sends_seed = True
+        self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + openai.PATH, fragment=""))
+        self._transport, self._simulated = transport, simulated
+        self._headers = {"content-type": "application/json", "accept": "application/json"}
+        self._key = key
+
+    async def attempt(self, job: Job, number: int) -> Answer | Failure:
+        """Send one request and decode the response."""
+        request = self.encode(job, number)
+        started = time.perf_counter()
+        try:
+            response = await self._transport.send(request, timeout_s=job.model.timeout_s)
+        except TransportError as error:
+            return msgspec.structs.replace(classify_transport(error), latency_s=time.perf_counter() - started)
+        outcome = openai.decode(self._without_key(response))
+        return msgspec.structs.replace(outcome, latency_s=time.perf_counter() - started, ttfb_s=response.ttfb_s)
+
+    def _without_key(self, response: Response) -> Response:
+        """Take the key out of what an errant server repeats of the request."""
+        if self._key is None or (key := self._key.reveal().encode()) not in response.body:
+            return response
+        return Response(response.status, response.headers, response.body.replace(key, b"***"), response.ttfb_s)
+
+    def encode(self, job: Job, number: int) -> Request:
+        """Return the request of one attempt."""
+        params = {**job.prompt.params, **job.model.params} if job.prompt.params else job.model.params
+        metadata, headers = None, self._headers
+        if self._simulated:
+            metadata = _metadata(job)
+            headers = {**headers, "x-headgate-attempt": str(number)}
+        if self._key is not None:
+            headers = {**headers, "authorization": f"Bearer {self._key.reveal()}"}
+        body = openai.encode(job.messages, model=job.model.name, params=params, seed=job.seed, metadata=metadata)
+        return Request("POST", self._url, headers, body)
+
+
+class CallableEndpoint:
+    """A user's callable as a model; sync ones run in threads.
+
+    Parameters
+    ----------
+    threads : int
+        How many calls may run at once; as many again may hang past their deadline.
+    """
+
+    def __init__(self, name: str, call: Callable[..., Any], *, threads: int) -> None:
+        self.name, self.sends_seed = name, False
+        self._call, self._async = bind_call(call), is_async_callable(call)
+        self._threads = Threads(2 * threads)
+
+    async def attempt(self, job: Job, number: int) -> Answer | Failure:  # noqa: ARG002 - a callable is not told
+        """Call it once."""
+        started, limit = time.perf_counter(), job.model.timeout_s
+        deadline = asyncio.timeout(limit)
+        try:
+            async with deadline:
+                outcome = as_answer(await self._returned(job))
+        except Exception as error:  # noqa: BLE001 - the user's code may raise anything; the row says so
+            late = Failure(kind="timeout", message=f"the callable did not return within {limit:g} s")
+            outcome = late if deadline.expired() else as_failure(error)
+        return msgspec.structs.replace(outcome, latency_s=time.perf_counter() - started)
+
+    async def _returned(self, job: Job) -> Any:
+        if self._async:
+            await asyncio.sleep(0)  # one that never waits would hold the event loop for the whole run
+            return await self._call(job)
+        returned = await self._threads.run(self._call, job)
+        return await returned if inspect.isawaitable(returned) else returned
+
+
+def open_endpoint(
+    model: Model, *, transport: Transport, base: Path, file: Path | None = None, simulator: str | None = None
+) -> HttpEndpoint:
+    """Make the HTTP endpoint of a model, its key resolved.
+
+    Parameters
+    ----------
+    model : Model
+        Of any provider but ``python``.
+    simulator : str, optional
+        Base URL of the simulated provider.
+
+    Raises
+    ------
+    ConfigError
+        If the key's variable or file is missing, or the base URL is none.
+    """
+    _check_url(model, file=file)
+    if model.provider == "simulated":
+        base_url = model.base_url or simulator
+        assert base_url is not None
+        return HttpEndpoint(base_url, transport=transport, simulated=True)
+    key = resolve_key(model, base=base, file=file)
+    return HttpEndpoint(model.base_url or OPENAI_URL, transport=transport, key=key)
+
+
+def resolve_key(model: Model, *, base: Path, file: Path | None = None) -> Secret | None:
+    """Return the key of a model; provider ``openai`` without a reference takes ``env:OPENAI_API_KEY``."""
+    reference = model.api_key
+    if reference is None and model.provider == "openai" and model.base_url is None:
+        reference = "env:OPENAI_API_KEY"
+    if reference is None or model.provider in {"python", "simulated"}:
+        return None
+    return resolve_secret(reference, base=base, field=f"models.{model.id}.api_key", file=file)
+
+
+def _check_url(model: Model, *, file: Path | None) -> None:
+    """Refuse a base URL that nothing can be sent to; it is not repeated, as it may hold a password."""
+    field = f"models.{model.id}.base_url"
+    try:
+        parts = urlsplit(model.base_url or OPENAI_URL)
+        known = parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    else:
+        if parts.username is not None and model.api_key is not None:
+            raise ConfigError("holds a login beside `api_key`", file=file, field=field, mend="give one of the two")
+    if not known:
+        raise ConfigError("is not an http(s) URL", file=file, field=field, mend="write it like http://vllm:8000/v1")
+
+
+def _origin(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
+
+
+def _metadata(job: Job) -> Mapping[str, str]:
+    known = {"item": job.item.item_id, "prompt": job.prompt.name, "job": job.job_id}
+    return known if job.item.target is None else {**known, "target": job.item.target}

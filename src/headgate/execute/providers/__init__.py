@@ -1,0 +1,1 @@
+"""Wire formats, one file each: two pure functions, encode a request and decode a response."""

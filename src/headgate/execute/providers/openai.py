@@ -1,0 +1,192 @@
+"""OpenAI chat completions, as OpenAI, vLLM, TGI, llama.cpp and most gateways speak them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from headgate.execute.answer import Answer, Failure
+from headgate.execute.retry import MALFORMED, classify
+from headgate.execute.transport import Response
+
+PATH: Final = "/chat/completions"
+_NULL: Final = msgspec.Raw(b"null")
+_REFUSALS: Final = {"content_filter"}
+
+
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: Any = None  # JSON in a text; some servers send the object itself
+
+
+class _ToolCall(msgspec.Struct):
+    id: str | None = None
+    type: str | None = None
+    function: _Function | None = None
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+
+
+class _Message(msgspec.Struct):
+    content: str | list[_Part] | None = None
+    refusal: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message | None = None
+    finish_reason: str | None = None
+    error: msgspec.Raw = _NULL
+
+
+class _InputDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _OutputDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _InputDetails | None = None
+    completion_tokens_details: _OutputDetails | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice]
+    id: str | None = None
+    model: str | None = None
+    system_fingerprint: str | None = None
+    usage: _Usage | None = None
+    error: msgspec.Raw = _NULL
+
+
+_NO_USAGE: Final = _Usage()
+_DECODER: Final = msgspec.json.Decoder(_Completion)
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def encode(
+    messages: bytes, *, model: str, params: Mapping[str, Any], seed: int | None, metadata: Mapping[str, str] | None
+) -> bytes:
+    """Encode a chat completion request.
+
+    Parameters
+    ----------
+    messages : bytes
+        The chat messages, already a JSON array; spliced in as they stand.
+    params : mapping
+        Sampling parameters by their wire names.
+    seed : int, optional
+        The sampling seed, where the server takes one.
+    metadata : mapping, optional
+        What the simulated provider needs to know.
+
+    Examples
+    --------
+    >>> encode(b'[{"role":"user","content":"hi"}]', model="m", params={"top_p": 1}, seed=2, metadata=None)
+    b'{"model":"m","messages":[{"role":"user","content":"hi"}],"top_p":1,"seed":2}'
+    """
+    body: dict[str, Any] = {"model": model, "messages": msgspec.Raw(messages), **params}
+    if seed is not None:
+        body["seed"] = seed
+    if metadata is not None:
+        body["metadata"] = metadata
+    return _ENCODER.encode(body)
+
+
+def decode(response: Response) -> Answer | Failure:
+    """Decode a response into an answer, or classify why it is none.
+
+    A refusal or a filtered answer is an answer (status ``refused``); an error inside a 200, a body without choices, and
+    anything that is not the expected JSON is a failure.
+    """
+    if response.status != 200:
+        return _filtered(response) or classify(response.status, response.headers, response.body)
+    try:
+        completion = _DECODER.decode(response.body)
+    except MALFORMED as error:
+        failure = classify(200, response.headers, response.body)
+        if failure.kind != "bad_response" or b'"error"' in response.body[:2000]:
+            return failure
+        start = response.body[:80].decode("utf-8", "replace")
+        return Failure(kind="bad_response", message=f"{error}; the body starts {start!r}", http_status=200)
+    if _given(completion.error):
+        return classify(200, response.headers, response.body)
+    if not completion.choices:
+        return Failure(kind="bad_response", message="the response has no choices", http_status=200)
+    choice = completion.choices[0]
+    if _given(choice.error):  # OpenRouter: the provider behind it broke off
+        return classify(200, response.headers, b'{"error":' + bytes(choice.error) + b"}")
+    if choice.message is None:
+        return Failure(kind="bad_response", message="the response has no message", http_status=200)
+    return _answer(completion, choice, choice.message, response)
+
+
+def _given(error: msgspec.Raw) -> bool:
+    return bytes(error) != b"null"
+
+
+def _answer(completion: _Completion, choice: _Choice, message: _Message, response: Response) -> Answer:
+    usage = completion.usage or _NO_USAGE
+    refused = bool(message.refusal) or choice.finish_reason in _REFUSALS
+    inputs, outputs = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Answer(
+        status="refused" if refused else "ok",
+        output=message.refusal or _text(message.content),
+        http_status=200,
+        reasoning=message.reasoning_content or message.reasoning,
+        stop_reason=choice.finish_reason,
+        input_tokens=usage.prompt_tokens,
+        output_tokens=usage.completion_tokens,
+        cached_tokens=None if inputs is None else inputs.cached_tokens,
+        reasoning_tokens=None if outputs is None else outputs.reasoning_tokens,
+        ttfb_s=response.ttfb_s,
+        served_model=completion.model,
+        request_id=response.headers.get("x-request-id") or completion.id,
+        system_fingerprint=completion.system_fingerprint,
+        tool_calls_json=_ENCODER.encode(message.tool_calls).decode() if message.tool_calls else None,
+    )
+
+
+def _text(content: str | list[_Part] | None) -> str | None:
+    if isinstance(content, list):
+        return "".join(part.text or "" for part in content)
+    return content
+
+
+class _FilterDetail(msgspec.Struct):
+    message: str | None = None
+    code: str | int | None = None
+
+
+class _FilterBody(msgspec.Struct):
+    error: _FilterDetail
+
+
+def _filtered(response: Response) -> Answer | None:
+    """Return a refusal where the server's prompt filter answered with status 400."""
+    if response.status != 400:
+        return None
+    try:
+        detail = msgspec.json.decode(response.body, type=_FilterBody).error
+    except MALFORMED:
+        return None
+    if detail.code != "content_filter":
+        return None
+    return Answer(
+        status="refused",
+        output=detail.message,
+        http_status=400,
+        stop_reason="content_filter",
+        ttfb_s=response.ttfb_s,
+        request_id=response.headers.get("x-request-id"),
+    )

@@ -1,0 +1,210 @@
+"""Which failures are tried again, how long to wait, and which end an endpoint: one table for every provider."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from headgate.execute.answer import Failure, FailureKind
+from headgate.execute.transport import TransportError
+
+_MAX_DELAY_S: Final = 60.0
+_MAX_PARK_S: Final = 900.0
+_MESSAGE: Final = 500
+MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a server's bytes may raise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What a kind of failure leads to.
+
+    Attributes
+    ----------
+    retry : bool
+        Try again.
+    charged : bool
+        The attempt counts against ``max_attempts``; a rate limit does not, the job's deadline bounds it.
+    dead : bool
+        The endpoint cannot serve this run: stop, and leave the jobs to be resumed.
+    base_s : float
+        First backoff in seconds.
+    """
+
+    retry: bool = False
+    charged: bool = True
+    dead: bool = False
+    base_s: float = 0.5
+
+
+ACTIONS: Final[Mapping[FailureKind, Action]] = {
+    "rate_limit": Action(retry=True, charged=False, base_s=1.0),
+    "overloaded": Action(retry=True, base_s=2.0),
+    "transient": Action(retry=True),
+    "timeout": Action(retry=True),
+    "connect": Action(retry=True),
+    "dropped": Action(retry=True),
+    "bad_response": Action(retry=True),
+    "quota": Action(dead=True),
+    "auth": Action(dead=True),
+    "not_found": Action(dead=True),
+    "context_length": Action(),
+    "invalid_request": Action(),
+    "callable": Action(),
+}
+
+_QUOTA: Final = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+_CONTEXT: Final = {"context_length_exceeded", "string_above_max_length"}
+_STATUS: Final[Mapping[int, FailureKind]] = {
+    401: "auth",
+    402: "quota",
+    403: "auth",
+    404: "not_found",
+    408: "transient",
+    409: "transient",
+    424: "transient",
+    425: "transient",
+    429: "rate_limit",
+    503: "overloaded",
+    529: "overloaded",
+}
+
+
+class _ErrorDetail(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    error: _ErrorDetail | str | None = None
+    message: str | None = None
+    detail: object = None
+
+
+def classify(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
+    """Classify a response that is no answer, from its status, headers and an OpenAI-shaped error body.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status; a 200 whose body says ``error`` is classified by that error's code.
+    headers : mapping
+        Names in lower case.
+    body : bytes
+        Anything; what is no JSON is quoted.
+
+    Examples
+    --------
+    >>> classify(429, {"retry-after": "2"}, b"{}").retry_after_s
+    2.0
+    >>> classify(429, {}, b'{"error": {"code": "insufficient_quota", "message": "pay"}}').kind
+    'quota'
+    """
+    detail = _error_detail(body)
+    code = None if detail.code is None else str(detail.code)
+    words = {word for word in (code, detail.type) if word}
+    if status == 200 and code is not None and code.isdigit() and 400 <= int(code) <= 599:
+        status = int(code)
+    kind: FailureKind
+    if words & _QUOTA:
+        kind = "quota"
+    elif words & _CONTEXT:
+        kind = "context_length"
+    elif words & {"rate_limit_exceeded"}:
+        kind = "rate_limit"
+    elif status == 402 and "retry-after" in headers:
+        kind = "rate_limit"  # OpenRouter: too much in flight for the credits, not out of credits
+    elif status in _STATUS:
+        kind = _STATUS[status]
+    elif status >= 500:
+        kind = "transient"
+    else:
+        kind = "bad_response" if status < 300 else "invalid_request"
+    kind = _overruled(kind, headers)
+    wait = retry_after(headers)
+    if wait is not None and wait > _MAX_PARK_S and kind in {"rate_limit", "overloaded"}:
+        kind = "quota"  # a day's quota is spent: the run ends, and resumes when it is back
+    message = detail.message or (f"status {status}" if not body else body.decode("utf-8", "replace"))
+    return Failure(kind=kind, message=message[:_MESSAGE], http_status=status, retry_after_s=wait)
+
+
+def classify_transport(error: TransportError) -> Failure:
+    """Classify an attempt that got no complete response."""
+    kind: FailureKind = "connect" if error.kind in {"connect", "dns", "tls"} else error.kind  # type: ignore[assignment]
+    return Failure(kind=kind, message=str(error)[:_MESSAGE])
+
+
+def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:
+    """Return the seconds that the server asks to wait; None where it does not say, or says nonsense.
+
+    Examples
+    --------
+    >>> retry_after({"retry-after-ms": "250"}), retry_after({"retry-after": "soon"})
+    (0.25, None)
+    """
+    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0), ("x-amz-retry-after", 1e-3)):
+        seconds = _number(headers.get(name), scale)
+        if seconds is not None:
+            return seconds
+    date = email.utils.parsedate_tz(headers.get("retry-after", ""))
+    if date is None:
+        return None
+    try:
+        seconds = email.utils.mktime_tz(date) - (time.time() if now is None else now)
+    except (OverflowError, ValueError):
+        return None
+    return seconds if seconds > 0 else None
+
+
+def delay(failure: Failure, attempt: int, *, rng: random.Random) -> float:
+    """Return the seconds to wait before the next attempt: full jitter, never below what the server asks.
+
+    Parameters
+    ----------
+    attempt : int
+        The attempt that failed, from 1.
+
+    References
+    ----------
+    Full jitter: Brooker (2015), "Exponential Backoff And Jitter", AWS Architecture Blog.
+    """
+    if failure.retry_after_s is not None:
+        return failure.retry_after_s + rng.uniform(0, min(0.1 * failure.retry_after_s + 0.25, 5))
+    ceiling = min(_MAX_DELAY_S, ACTIONS[failure.kind].base_s * 2.0 ** min(attempt - 1, 10))
+    return rng.uniform(0, ceiling)
+
+
+def _overruled(kind: FailureKind, headers: Mapping[str, str]) -> FailureKind:
+    """Heed ``x-should-retry``, where a server sends it."""
+    says = headers.get("x-should-retry")
+    if says == "true" and not ACTIONS[kind].retry:
+        return "transient"
+    if says == "false" and ACTIONS[kind].retry:
+        return "invalid_request"
+    return kind
+
+
+def _error_detail(body: bytes) -> _ErrorDetail:
+    try:
+        said = msgspec.json.decode(body, type=_ErrorBody)
+    except MALFORMED:
+        return _ErrorDetail()
+    if isinstance(said.error, _ErrorDetail):
+        return said.error
+    return _ErrorDetail(message=said.error or said.message or (str(said.detail) if said.detail else None))
+
+
+def _number(text: str | None, scale: float) -> float | None:
+    try:
+        seconds = float(text or "") * scale
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None

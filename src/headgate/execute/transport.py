@@ -1,0 +1,79 @@
+"""The transport seam: bytes in; status, headers and bytes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+MAX_BODY: Final = 64 << 20
+"""Most bytes of a response body; a server that sends more is cut off."""
+
+CONNECT_TIMEOUT_S: Final = 30.0
+"""Generous, because a blocked event loop fails connects that were long made."""
+
+LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
+"""Hosts that no proxy can reach for us."""
+
+TransportKind = Literal["connect", "dns", "tls", "timeout", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, ready to send."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response, read to its end.
+
+    Attributes
+    ----------
+    headers : mapping
+        Names in lower case.
+    ttfb_s : float
+        Seconds until the headers had come.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    ttfb_s: float
+
+
+class TransportError(Exception):
+    """No complete response came.
+
+    Attributes
+    ----------
+    kind : str
+        ``connect`` (nothing listens), ``dns``, ``tls``, ``timeout``, or ``dropped`` (the connection broke, or the body
+        was cut short or too large).
+    """
+
+    def __init__(self, kind: TransportKind, message: str) -> None:
+        super().__init__(message)
+        self.kind: TransportKind = kind
+
+
+class Transport(Protocol):
+    """Sends requests over a pool of connections; one per engine."""
+
+    async def send(self, request: Request, *, timeout_s: float) -> Response:
+        """Send one request and read the whole response; redirects are not followed.
+
+        Raises
+        ------
+        TransportError
+            If no complete response came within ``timeout_s`` seconds.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...

@@ -1,0 +1,317 @@
+"""Decoding of recorded bodies, every shape that servers of this format send."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.execute.answer import Answer, Failure
+from headgate.execute.providers.openai import decode, encode
+from headgate.execute.retry import ACTIONS
+from headgate.execute.transport import Response
+
+OPENAI = {
+    "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
+    "object": "chat.completion",
+    "created": 1741569952,
+    "model": "gpt-4.1-2025-04-14",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": "Hello! How can I assist you today?",
+                "refusal": None,
+                "annotations": [],
+            },
+            "logprobs": None,
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {
+        "prompt_tokens": 19,
+        "completion_tokens": 10,
+        "total_tokens": 29,
+        "prompt_tokens_details": {"cached_tokens": 16, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 7, "audio_tokens": 0, "accepted_prediction_tokens": 0},
+    },
+    "service_tier": "default",
+    "system_fingerprint": "fp_50cad350e4",
+}
+
+
+def response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, headers or {}, text, 0.25)
+
+
+def answer(body: Any, **options: Any) -> Answer:
+    outcome = decode(response(body, **options))
+    assert isinstance(outcome, Answer), outcome
+    return outcome
+
+
+def failure(body: Any, **options: Any) -> Failure:
+    outcome = decode(response(body, **options))
+    assert isinstance(outcome, Failure), outcome
+    return outcome
+
+
+def with_choice(**choice: Any) -> dict[str, Any]:
+    return {**OPENAI, "choices": [{"index": 0, "finish_reason": "stop", **choice}]}
+
+
+def with_message(**message: Any) -> dict[str, Any]:
+    return with_choice(message={"role": "assistant", **message})
+
+
+def test_an_answer_with_all_it_carries():
+    assert answer(OPENAI, headers={"x-request-id": "req_1"}) == Answer(
+        output="Hello! How can I assist you today?",
+        http_status=200,
+        stop_reason="stop",
+        input_tokens=19,
+        output_tokens=10,
+        cached_tokens=16,
+        reasoning_tokens=7,
+        ttfb_s=0.25,
+        served_model="gpt-4.1-2025-04-14",
+        request_id="req_1",
+        system_fingerprint="fp_50cad350e4",
+    )
+
+
+def test_without_the_header_the_completion_names_the_request():
+    assert answer(OPENAI).request_id == OPENAI["id"]
+
+
+def test_the_least_that_is_an_answer():
+    assert answer({"choices": [{"message": {"content": ""}}]}) == Answer(output="", http_status=200, ttfb_s=0.25)
+
+
+def test_tool_calls_without_content():
+    call = {"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+    outcome = answer(with_choice(message={"content": None, "tool_calls": [call]}, finish_reason="tool_calls"))
+    assert (outcome.status, outcome.output, outcome.stop_reason) == ("ok", None, "tool_calls")
+    assert json.loads(outcome.tool_calls_json or "") == [call]
+
+
+def test_tool_arguments_as_an_object():
+    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
+    outcome = answer(with_message(content="", tool_calls=[call]))
+    assert json.loads(outcome.tool_calls_json or "")[0]["function"]["arguments"] == {"a": 1}
+
+
+@pytest.mark.parametrize("calls", [[], None])
+def test_no_tool_calls(calls: list[Any] | None):
+    assert answer(with_message(content="x", tool_calls=calls)).tool_calls_json is None
+
+
+def test_a_refusal_is_an_answer():
+    outcome = answer(with_message(content=None, refusal="I'm sorry, I can't."))
+    assert (outcome.status, outcome.output, outcome.input_tokens) == ("refused", "I'm sorry, I can't.", 19)
+
+
+@pytest.mark.parametrize("refusal", [None, ""])
+def test_an_empty_refusal_is_none(refusal: str | None):
+    outcome = answer(with_message(content="42", refusal=refusal))
+    assert (outcome.status, outcome.output) == ("ok", "42")
+
+
+def test_a_filtered_answer_is_a_refusal():
+    outcome = answer(with_choice(message={"role": "assistant", "content": "So far"}, finish_reason="content_filter"))
+    assert (outcome.status, outcome.output, outcome.stop_reason) == ("refused", "So far", "content_filter")
+
+
+def test_a_filtered_prompt_is_a_refusal():
+    error = {
+        "code": "content_filter",
+        "message": "The response was filtered",
+        "param": "prompt",
+        "type": None,
+        "status": 400,
+        "innererror": {"code": "ResponsibleAIPolicyViolation"},
+    }
+    outcome = answer({"error": error}, status=400, headers={"x-request-id": "r"})
+    assert outcome.status == "refused"
+    assert (outcome.output, outcome.http_status, outcome.request_id) == ("The response was filtered", 400, "r")
+    assert outcome.stop_reason == "content_filter"
+
+
+@pytest.mark.parametrize("body", [{"error": {"code": "other"}}, {"error": "content_filter"}, b"content_filter", b""])
+def test_another_400_is_no_refusal(body: Any):
+    assert failure(body, status=400).kind == "invalid_request"
+
+
+def test_content_in_parts():
+    parts = [{"type": "text", "text": "4"}, {"type": "thinking", "thinking": [1]}, {"type": "text", "text": "2"}]
+    assert answer(with_message(content=parts)).output == "42"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_reasoning(name: str):
+    outcome = answer(with_message(content="42", **{name: "6 times 7"}))
+    assert (outcome.output, outcome.reasoning) == ("42", "6 times 7")
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"prompt_tokens_details": None}])
+def test_usage_unknown_is_none(usage: Any):
+    outcome = answer({**OPENAI, "usage": usage})
+    assert (outcome.input_tokens, outcome.output_tokens) == (None, None)
+    assert (outcome.cached_tokens, outcome.reasoning_tokens) == (None, None)
+
+
+def test_unicode_comes_through():
+    assert answer(with_message(content="naïve 🐟 \u2028 \x00")).output == "naïve 🐟 \u2028 \x00"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "Overloaded", "code": 503}, "overloaded"),
+        ({"message": "Rate limited", "code": 429, "metadata": {"provider_name": "X"}}, "rate_limit"),
+        ({"message": "slow", "code": "rate_limit_exceeded"}, "rate_limit"),
+        ({"message": "No credits", "code": 402}, "quota"),
+        ({"message": "boom", "type": "server_error", "code": None}, "bad_response"),
+        ({"message": "too long", "code": "context_length_exceeded"}, "context_length"),
+    ],
+)
+def test_an_error_inside_a_200(error: dict[str, Any], kind: str):
+    for body in ({"error": error}, {**OPENAI, "error": error}, {"choices": [], "error": error}):
+        outcome = failure(body)
+        assert (outcome.kind, outcome.message) == (kind, error["message"])
+
+
+def test_a_null_error_is_none():
+    assert answer({**OPENAI, "error": None}).output == "Hello! How can I assist you today?"
+
+
+def test_an_error_inside_a_choice():
+    broken = {"index": 0, "finish_reason": "error", "error": {"code": 502, "message": "Provider disconnected"}}
+    for choice in (broken, {**broken, "message": {"role": "assistant", "content": ""}}):
+        outcome = failure({**OPENAI, "choices": [choice]})
+        assert (outcome.kind, outcome.message) == ("transient", "Provider disconnected")
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({**OPENAI, "choices": []}, "no choices"),
+        ({"object": "chat.completion"}, "choices"),
+        (b"<html><body>502</body></html>", "starts '<html>"),
+        (b"", "starts ''"),
+        (b"\xff\xfe\x00", "starts"),
+        (b'{"choices": [{"message": {"content": "4', "starts"),
+        (b"null", "starts 'null'"),
+        (b"[" * 100_000, "starts"),
+        (b'{"x":' * 100_000, "starts"),
+    ],
+)
+def test_what_is_no_completion_is_tried_again(body: Any, message: str):
+    outcome = failure(body)
+    assert outcome.kind == "bad_response"
+    assert message in outcome.message
+    assert len(outcome.message) < 1000
+    assert ACTIONS[outcome.kind].retry
+
+
+ERRORS = [
+    (401, {"code": "invalid_api_key", "type": "invalid_request_error"}, {}, "auth"),
+    (403, {"code": "unsupported_country_region_territory"}, {}, "auth"),
+    (404, {"code": "model_not_found", "type": "invalid_request_error"}, {}, "not_found"),
+    (404, {"code": 404, "type": "NotFoundError"}, {}, "not_found"),
+    (400, {"code": "context_length_exceeded", "type": "invalid_request_error"}, {}, "context_length"),
+    (400, {"code": "string_above_max_length"}, {}, "context_length"),
+    (400, {"code": 400, "type": "BadRequestError"}, {}, "invalid_request"),
+    (413, {}, {}, "invalid_request"),
+    (422, {"code": None}, {}, "invalid_request"),
+    (429, {"code": "rate_limit_exceeded", "type": "requests"}, {}, "rate_limit"),
+    (429, {"code": "rate_limit_exceeded", "type": "tokens"}, {"retry-after": "2"}, "rate_limit"),
+    (429, {"code": "insufficient_quota", "type": "insufficient_quota"}, {}, "quota"),
+    (429, {"code": None, "type": "insufficient_quota"}, {}, "quota"),
+    (429, {"type": "credit_limit"}, {}, "rate_limit"),  # Together says so of a rate
+    (402, {"code": 402}, {}, "quota"),
+    (402, {"code": 402}, {"retry-after": "3"}, "rate_limit"),  # OpenRouter: too much in flight for the credits
+    (500, {"type": "InternalServerError", "code": 500}, {}, "transient"),  # vLLM: the code is a number
+    (502, {}, {}, "transient"),
+    (503, {"code": "overloaded"}, {}, "overloaded"),
+    (529, {}, {}, "overloaded"),
+    (504, {}, {}, "transient"),
+    (408, {}, {}, "transient"),
+    (409, {}, {}, "transient"),
+    (424, {}, {}, "transient"),  # TGI: the generation failed
+    (307, {}, {}, "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("status", "detail", "headers", "kind"), ERRORS)
+def test_errors(status: int, detail: dict[str, Any], headers: dict[str, str], kind: str):
+    outcome = failure({"error": {"message": "why", "param": None, **detail}}, status=status, headers=headers)
+    assert (outcome.kind, outcome.message, outcome.http_status) == (kind, "why", status)
+    assert outcome.retry_after_s == (float(headers["retry-after"]) if headers else None)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"object": "error", "message": "vLLM of old", "code": 500}, "vLLM of old"),
+        ({"error": "out of memory", "error_type": "generation"}, "out of memory"),
+        ({"detail": "Not authenticated"}, "Not authenticated"),
+        ({"detail": [{"loc": ["body"], "msg": "field required"}]}, "[{'loc': ['body'], 'msg': 'field required'}]"),
+        (b"upstream connect error", "upstream connect error"),
+        (b"", "status 500"),
+        ([{"error": {"code": 503, "message": "a list"}}], "a list"),
+    ],
+)
+def test_messages_of_other_shapes(body: Any, message: str):
+    outcome = failure(body, status=500)
+    assert outcome.kind == "transient"
+    assert message in outcome.message
+
+
+def test_a_long_message_is_cut():
+    assert len(failure(b"x" * 100_000, status=500).message) == 500
+
+
+@given(body=st.binary(max_size=60), status=st.integers(100, 599))
+def test_any_bytes_give_an_outcome(body: bytes, status: int):
+    assert isinstance(decode(response(body, status=status)), Answer | Failure)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["error", "choices", "message", "code",
+        "content", "detail", "type", "usage"]), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(body=JSON, status=st.sampled_from([200, 400, 402, 429, 500]))
+def test_any_json_gives_an_outcome(body: Any, status: int):
+    assert isinstance(decode(response(body, status=status)), Answer | Failure)
+
+
+def test_a_request_splices_messages_and_parameters():
+    body = encode(
+        b'[{"role":"user","content":"\xc3\xa9"}]', model="m", params={"temperature": 0.0}, seed=3, metadata=None
+    )
+    assert msgspec.json.decode(body) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "é"}],
+        "temperature": 0.0,
+        "seed": 3,
+    }
+
+
+def test_a_request_without_seed_and_with_metadata():
+    body = msgspec.json.decode(encode(b"[]", model="m", params={}, seed=None, metadata={"job": "j"}))
+    assert body == {"model": "m", "messages": [], "metadata": {"job": "j"}}
+
+
+def test_the_jobs_seed_overrules_the_parameters():
+    assert msgspec.json.decode(encode(b"[]", model="m", params={"seed": 9}, seed=1, metadata=None))["seed"] == 1
