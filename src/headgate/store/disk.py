@@ -1,0 +1,172 @@
+"""What the store asks of the disk: make it durable, replace it whole, keep others out, say what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Final
+
+from headgate.errors import StoreError, StoreLocked
+
+TEMPORARY: Final = ".tmp"
+"""Suffix of files that are not published yet; what still carries it at the next start is removed."""
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextlib.contextmanager
+def naming(path: Path, action: str) -> Generator[None]:
+    """Turn an ``OSError`` into a :class:`StoreError` that names the path, the action and the mend.
+
+    Examples
+    --------
+    >>> with naming(Path("gone"), "read"):
+    ...     open("/nowhere/gone")
+    Traceback (most recent call last):
+    headgate.errors.StoreError: gone: cannot read: No such file or directory
+    """
+    try:
+        yield
+    except OSError as error:
+        what = error if error.errno is None else os.strerror(error.errno)
+        raise StoreError(f"{path}: cannot {action}: {what}{_mend(error.errno)}") from error
+
+
+def _mend(number: int | None) -> str:
+    if number in _FULL:
+        return "; free some space and run the same command again: committed rows are kept"
+    return "; the folder must be writable" if number in _FORBIDDEN else ""
+
+
+def sync_data(handle: int) -> None:
+    """Wait until the data of an open file is on the disk.
+
+    Notes
+    -----
+    ``fdatasync``, but on macOS, where only ``F_FULLFSYNC`` reaches the medium (on the file systems that know it).
+    """
+    if sys.platform == "darwin":
+        try:
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+        except OSError:
+            os.fsync(handle)
+    else:
+        os.fdatasync(handle)
+
+
+def sync_path(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents, durably."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_path(path.parent)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """Yield a temporary file beside ``path`` that takes its place, durably and at once, when the block ends well.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     target = Path(folder) / "a"
+    ...     with replacing(target) as temporary:
+    ...         _ = temporary.write_text("new")
+    ...     [file.name for file in Path(folder).iterdir()]
+    ['a']
+    """
+    temporary = path.with_name(path.name + TEMPORARY)
+    try:
+        yield temporary
+        sync_path(temporary)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_path(path.parent)
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """Write a small file whole: readers see the old content or the new, never a part."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def remove(path: Path) -> None:
+    """Unlink a file, durably; a file that is not there is fine."""
+    path.unlink(missing_ok=True)
+    sync_path(path.parent)
+
+
+class FileLock:
+    """An exclusive lock between processes, held until released or until the process ends, however it ends.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; the holder's process id and host stand in it.
+
+    Raises
+    ------
+    StoreLocked
+        If another process, or another lock object of this one, holds it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     lock = FileLock(Path(folder) / "lock")
+    ...     lock.release()
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        while (handle := self._try()) is None:
+            pass
+        self._handle: int | None = handle
+        os.ftruncate(handle, 0)
+        os.write(handle, f"pid {os.getpid()} on {socket.gethostname()}".encode())
+
+    def _try(self) -> int | None:
+        """Lock the file, or return None when its holder removed it meanwhile."""
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(handle).st_ino == self.path.stat().st_ino:
+                return handle
+        except BlockingIOError:
+            holder = os.read(handle, 200).decode(errors="replace") or "process unknown"
+            os.close(handle)
+            run = self.path.parent.parent
+            raise StoreLocked(f"{run}: another process writes to this run ({holder}); wait for it or end it") from None
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+        return None
+
+    def release(self) -> None:
+        """Remove the lock file and let others in; a second call does nothing."""
+        if self._handle is not None:
+            self.path.unlink(missing_ok=True)
+            os.close(self._handle)
+            self._handle = None

@@ -1,0 +1,185 @@
+"""One run directory, opened for writing by one process at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from headgate.errors import StoreError
+from headgate.result import Result
+from headgate.store import checksums
+from headgate.store.columns import make_mask
+from headgate.store.compact import compact
+from headgate.store.disk import FileLock, make_folder, naming, sync_path
+from headgate.store.index import JobKeys, done_keys, read_columns, superseded
+from headgate.store.journal import JournalLimits, JournalWriter
+from headgate.store.layout import RunFolder, generation_of
+from headgate.store.manifest import Manifest, read_manifest, write_manifest
+from headgate.store.scores import write_scores
+
+
+class RunStore:
+    """The writer's view of a run directory: it holds the lock from the start to :meth:`close`.
+
+    Use :meth:`create` for a new run and :meth:`open` to resume one. To read, see :mod:`headgate.store.dataset`.
+
+    Attributes
+    ----------
+    files : RunFolder
+        Its paths.
+    manifest : Manifest
+        Its facts.
+    generation : int
+        Which start of the run this is, from 1.
+
+    Raises
+    ------
+    StoreLocked
+        If another process has the run open; the message names its pid.
+    StoreError
+        If the disk refuses, or a file is damaged.
+    """
+
+    def __init__(self, files: RunFolder, *, manifest: Manifest, lock: FileLock) -> None:
+        self.files, self.manifest, self._lock = files, manifest, lock
+        self._writer: JournalWriter | None = None
+        self.generation = 1 + max((generation_of(file) for file in [*files.parts(), *files.segments()]), default=0)
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str], manifest: Manifest) -> Self:
+        """Make a new run in a folder that holds none; ``items.parquet`` may already lie there."""
+        files = RunFolder(Path(path))
+        lock = _lock(files)
+        try:
+            _refuse_results(files)
+            _keep_items(files)
+            write_manifest(files.manifest, manifest)
+            checksums.refresh(files)
+        except BaseException:
+            _release(files, lock)
+            raise
+        return cls(files, manifest=manifest, lock=lock)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open an existing run; what earlier generations left in the journal is compacted first.
+
+        Raises
+        ------
+        ConfigError
+            If the folder is no run.
+        """
+        files = RunFolder(Path(path))
+        manifest = read_manifest(files.manifest)
+        lock = _lock(files)
+        try:
+            store = cls(files, manifest=manifest, lock=lock)
+            store.compact()
+        except BaseException:
+            _release(files, lock)
+            raise
+        return store
+
+    def done_job_ids(self, *, retry_errors: bool = False) -> JobKeys:
+        """Return the jobs that need not run: those whose row can be read back.
+
+        Parameters
+        ----------
+        retry_errors : bool
+            Errored jobs count as not done.
+
+        Returns
+        -------
+        numpy S16 array
+            Sorted 16-byte keys, 16 bytes per job; ask :func:`headgate.store.index.contains`.
+        """
+        return done_keys(self.files.sources(), retry_errors=retry_errors)
+
+    def writer(
+        self,
+        *,
+        on_commit: Callable[[list[Result]], object] | None = None,
+        shard: int = 0,
+        limits: JournalLimits | None = None,
+    ) -> JournalWriter:
+        """Start the journal of this generation; one at a time."""
+        if self._writer is not None and not self._writer.closed:
+            raise StoreError(f"{self.files.path}: the journal is open already")
+        self._writer = JournalWriter(
+            self.files.journal, generation=self.generation, shard=shard, on_commit=on_commit, limits=limits
+        )
+        return self._writer
+
+    def compact(self) -> None:
+        """Turn sealed segments into parts, keep one row per job, and renew the checksums."""
+        live = None if self._writer is None else self._writer.segment
+        compact(self.files, plan=self.manifest.plan.digest, live=live)
+
+    def write_scores(self, frame: Any, *, scorer: str, version: str) -> Path:
+        """Write the scores of one scorer; see :func:`headgate.store.scores.write_scores`."""
+        return write_scores(self.files, frame, scorer=scorer, version=version, plan=self.manifest.plan.digest)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of jobs by status."""
+        return count_statuses(self.files)
+
+    def close(self) -> None:
+        """Seal the journal if it is open, and let others in; a second call does nothing."""
+        try:
+            if self._writer is not None:
+                self._writer.close()
+        finally:
+            _release(self.files, self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def count_statuses(files: RunFolder) -> dict[str, int]:
+    """Return the number of jobs by status, one row per job."""
+    counts: dict[str, int] = {"ok": 0, "error": 0, "refused": 0}
+    sources = files.sources()
+    repeats = superseded(sources) if files.segments() else [np.empty(0, np.int64) for _ in sources]
+    for source, lost in zip(sources, repeats, strict=True):
+        status = read_columns(source, ["status"])["status"]
+        kept = np.ones(len(status), np.bool_)
+        kept[lost] = False
+        for pair in status.filter(make_mask(kept)).value_counts().to_pylist():
+            counts[pair["values"]] += pair["counts"]
+    return counts
+
+
+def _lock(files: RunFolder) -> FileLock:
+    with naming(files.path, "open the run"):
+        make_folder(files.journal)
+        return FileLock(files.lock)
+
+
+def _refuse_results(files: RunFolder) -> None:
+    if not files.manifest.exists() and files.sources():
+        raise StoreError(f"{files.path}: holds results but no manifest.json; use another folder")
+
+
+def _keep_items(files: RunFolder) -> None:
+    """Make the items durable before the manifest says that they are there."""
+    if files.items.exists():
+        with naming(files.items, "write"):
+            sync_path(files.items)
+            sync_path(files.path)
+
+
+def _release(files: RunFolder, lock: FileLock) -> None:
+    """Give up the lock; a journal that is empty then goes."""
+    lock.release()
+    if files.journal.is_dir() and not any(files.journal.iterdir()):
+        try:
+            files.journal.rmdir()
+        except OSError:
+            return  # another process has just come in

@@ -1,0 +1,86 @@
+"""Scores on disk: one Parquet file per scorer, named with its version, replaced whole when they are computed again."""
+
+# pyarrow ships no types.
+# pyright: reportUnknownParameterType=false
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+
+from headgate.errors import StoreError
+from headgate.store import checksums
+from headgate.store.columns import make_column
+from headgate.store.disk import remove
+from headgate.store.layout import RunFolder
+from headgate.store.part import ROW_GROUP_ROWS, write_part
+from headgate.store.schema import SCORES
+
+_SAFE: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
+
+
+def write_scores(run: RunFolder, frame: Any, *, scorer: str, version: str, plan: str) -> Path:
+    """Write the scores of one scorer, in the place of its earlier ones, of whichever version.
+
+    Parameters
+    ----------
+    run : RunFolder
+        A run that this process has open.
+    frame : polars.DataFrame, pyarrow.Table, or anything with ``__arrow_c_stream__``
+        The columns of scores, in any order; the scorer's own columns may be left out.
+    scorer, version : str
+        They name the file and fill the columns ``scorer`` and ``scorer_version``.
+    plan : str
+        Digest of the run's plan, for the footer.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    StoreError
+        If a column is missing or does not fit, or the disk refuses.
+    """
+    if not _SAFE.match(scorer) or not _SAFE.match(version):
+        mend = "use letters, digits, dots, _ and -"
+        raise StoreError(f"{run.scores}: scorer {scorer!r} version {version!r} cannot name a file; {mend}")
+    path = run.scores / f"{scorer}@{version}.parquet"
+    table = _fit(path, pa.table(frame), {"scorer": scorer, "scorer_version": version})
+    others = [file for file in run.score_files() if file != path and file.stem.rpartition("@")[0] == scorer]
+    checksums.forget(run, [path, *others])
+    pieces = (table.slice(start, ROW_GROUP_ROWS) for start in range(0, table.num_rows, ROW_GROUP_ROWS))
+    write_part(path, pieces, plan=plan, schema=SCORES, ordered=False)
+    for other in others:
+        remove(other)
+    checksums.refresh(run)
+    return path
+
+
+def _fit(path: Path, table: pa.Table, constants: dict[str, str]) -> pa.Table:
+    columns: list[pa.ChunkedArray] = []
+    for field in SCORES:
+        if field.name in constants:
+            columns.append(_repeat(constants[field.name], table.num_rows))
+        elif field.name not in table.column_names:
+            raise StoreError(f"{path}: column {field.name!r} is missing")
+        else:
+            columns.append(_cast(path, table[field.name], field))
+    return pa.Table.from_arrays(columns, schema=SCORES)
+
+
+def _cast(path: Path, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    try:
+        cast = column.cast(field.type)
+    except pa.ArrowException as error:
+        raise StoreError(f"{path}: column {field.name!r} does not fit {field.type}: {error}") from error
+    if cast.null_count and not field.nullable:
+        raise StoreError(f"{path}: column {field.name!r} has nulls")
+    return cast
+
+
+def _repeat(text: str, rows: int) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.repeat(make_column([text], pa.string())[0], rows)])
