@@ -1,0 +1,1 @@
+"""Scores: columns in, columns out."""

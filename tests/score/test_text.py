@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headgate.score.text import contains, exact_match, regex
+from headgate.suite.model import Contains, ExactMatch, Regex
+
+TEXTS = st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), min_size=1, max_size=20)
+
+
+def column(expression: pl.Expr, rows: list[tuple[str | None, str | None]]) -> list[bool | None]:
+    frame = pl.DataFrame(rows, schema={"output": pl.String, "target": pl.String}, orient="row")
+    return frame.select(expression).to_series().to_list()
+
+
+@given(TEXTS)
+def test_exact_match_is_python_equality(rows):
+    spec = ExactMatch(name="s", type="exact_match", strip=False)
+    assert column(exact_match(spec, pl.col("output"), pl.col("target")), rows) == [a == b for a, b in rows]
+
+
+@given(TEXTS)
+def test_contains_is_python_in(rows):
+    spec = Contains(name="s", type="contains")
+    assert column(contains(spec, pl.col("output"), pl.col("target")), rows) == [b in a for a, b in rows]
+
+
+@pytest.mark.parametrize(
+    ("options", "output", "target", "right"),
+    [
+        ({}, "  Paris\n", "Paris", True),
+        ({"strip": False}, "Paris ", "Paris", False),
+        ({}, "paris", "Paris", False),
+        ({"ignore_case": True}, "PARIS", "paris", True),
+        ({}, "Paris", None, None),
+        ({}, None, "Paris", None),
+    ],
+)
+def test_exact_match_options(options, output, target, right):
+    spec = ExactMatch(name="s", type="exact_match", **options)
+    assert column(exact_match(spec, pl.col("output"), pl.col("target")), [(output, target)]) == [right]
+
+
+def test_contains_takes_the_target_literally():
+    spec = Contains(name="s", type="contains")
+    assert column(contains(spec, pl.col("output"), pl.col("target")), [("a.c", "."), ("abc", ".")]) == [True, False]
+
+
+def test_regex_ignores_case_on_request():
+    rows = [("See [12]", None), ("see 12", None)]
+    assert column(regex(Regex(name="s", type="regex", pattern=r"SEE \["), pl.col("output")), rows) == [False, False]
+    loose = Regex(name="s", type="regex", pattern=r"SEE \[", ignore_case=True)
+    assert column(regex(loose, pl.col("output")), rows) == [True, False]
