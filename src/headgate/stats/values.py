@@ -1,0 +1,85 @@
+"""Checked inputs: what is not a finite number inside its bounds is refused by index, never skipped."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headgate.errors import StatisticsError
+
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+Bounds: TypeAlias = tuple[float, float]
+
+UNIT: Final[Bounds] = (0.0, 1.0)
+
+
+def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "values") -> Floats:
+    """Return values as a float64 vector.
+
+    Raises
+    ------
+    StatisticsError
+        If there are none, or one is not finite or outside the bounds; the message names its index.
+
+    Examples
+    --------
+    >>> as_values([True, False])
+    array([1., 0.])
+    >>> as_values([0.5, float("nan")])
+    Traceback (most recent call last):
+    headgate.errors.StatisticsError: values[1] is nan; a score is a finite number
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise StatisticsError(f"{name} must be a vector of at least one number, not of shape {array.shape}")
+    _refuse(array, ~np.isfinite(array), f"{name}[{{}}] is {{}}; a score is a finite number")
+    if bounds is not None:
+        low, high = as_bounds(bounds)
+        _refuse(array, (array < low) | (array > high), f"{name}[{{}}] is {{}}, outside the bounds {low:g} to {high:g}")
+    return array
+
+
+def as_bounds(bounds: Bounds) -> Bounds:
+    """Return the bounds if they are finite and in order, else raise StatisticsError."""
+    low, high = float(bounds[0]), float(bounds[1])
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise StatisticsError(f"bounds ({low:g}, {high:g}) must be finite and in order")
+    return low, high
+
+
+def as_labels(labels: ArrayLike, *, length: int, name: str) -> tuple[NDArray[np.generic], Ints]:
+    """Return the distinct labels, sorted, and the position of each row's label among them.
+
+    Raises
+    ------
+    StatisticsError
+        If there is not one label for every row.
+    """
+    array = np.asarray(labels)
+    if array.shape != (length,):
+        raise StatisticsError(f"{name} must give one label for each of {length} rows, not shape {array.shape}")
+    ids, codes = np.unique(array, return_inverse=True)
+    return ids, codes.astype(np.int64, copy=False)
+
+
+def as_alpha(confidence: float) -> float:
+    """Return the one-sided level of a two-sided confidence.
+
+    Examples
+    --------
+    >>> round(as_alpha(0.9), 12)
+    0.05
+    """
+    if not 0 < confidence < 1:
+        raise StatisticsError(f"confidence {confidence} is not between 0 and 1")
+    return (1 - confidence) / 2
+
+
+def _refuse(array: Floats, wrong: NDArray[np.bool_], message: str) -> None:
+    if wrong.any():
+        index = int(np.argmax(wrong))
+        raise StatisticsError(message.format(index, f"{array[index]:g}"))

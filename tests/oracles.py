@@ -1,0 +1,97 @@
+"""Slow, obvious twins of the fast kernels: written from the formula, one row at a time."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from fractions import Fraction
+from math import comb
+from statistics import NormalDist
+
+from scipy import stats as reference
+
+
+def item_means(values, items):
+    """Item to mean and count."""
+    rows = defaultdict(list)
+    for value, item in zip(values, items, strict=True):
+        rows[item].append(value)
+    return {item: (sum(map(Fraction, found)) / len(found), len(found)) for item, found in rows.items()}
+
+
+def wilson(successes, n, confidence):
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return centre - half, centre + half
+
+
+def jackknife_se(values, cluster):
+    """Delete one cluster at a time, literally."""
+    labels = sorted(set(cluster))
+    means = []
+    for label in labels:
+        kept = [value for value, own in zip(values, cluster, strict=True) if own != label]
+        means.append(sum(kept) / len(kept))
+    centre = sum(means) / len(means)
+    return math.sqrt((len(means) - 1) / len(means) * sum((mean - centre) ** 2 for mean in means))
+
+
+def wilson_n_eff(values, alpha, n_rows=None):
+    """Section 2.1 for independent items, in its own steps: n_eff, adjusted for df, in Wilson."""
+    n, p = len(values), sum(values) / len(values)
+    variance = sum((value - p) ** 2 for value in values) / (n - 1) / n
+    n_eff = n if variance < 1e-20 else p * (1 - p) / variance
+    n_eff = n_eff if n_rows is None else min(n_eff, n_rows)
+    z, t = NormalDist().inv_cdf(1 - alpha), reference.t.ppf(1 - alpha, n - 1)
+    n_eff *= (z / t) ** 2
+    low, high = wilson(p * n_eff, n_eff, 1 - 2 * alpha)
+    return p, max(low, 0.0), min(high, 1.0)
+
+
+def paired_envelope(candidate, baseline, alpha, n_rows=None):
+    """Section 2.3: paired t, and MOVER over Wilson(n_eff)."""
+    n = len(candidate)
+    deltas = [c - b for c, b in zip(candidate, baseline, strict=True)]
+    d = sum(deltas) / n
+    se = math.sqrt(sum((delta - d) ** 2 for delta in deltas) / (n - 1) / n)
+    t = reference.t.ppf(1 - alpha, n - 1)
+    (pc, lc, uc), (pb, lb, ub) = wilson_n_eff(candidate, alpha, n_rows), wilson_n_eff(baseline, alpha, n_rows)
+    flat = len(set(candidate)) == 1 or len(set(baseline)) == 1
+    rho = 0.0 if flat else reference.pearsonr(candidate, baseline).statistic
+    low = d - math.sqrt((pc - lc) ** 2 + (ub - pb) ** 2 - 2 * rho * (pc - lc) * (ub - pb))
+    high = d + math.sqrt((uc - pc) ** 2 + (pb - lb) ** 2 - 2 * rho * (uc - pc) * (pb - lb))
+    return min(low, d - t * se), max(high, d + t * se)
+
+
+def mid_p(worse, better):
+    n = worse + better
+    above = sum(comb(n, k) for k in range(worse + 1, n + 1))
+    return float(Fraction(2 * above + comb(n, worse), 2 ** (n + 1)))
+
+
+def holm(p_values):
+    """Reject step by step at every level that matters, and find the smallest at which each is rejected."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for step, index in enumerate(order):
+        highest = max(highest, min(1.0, p_values[index] * (len(p_values) - step)))
+        adjusted[index] = highest
+    return adjusted
+
+
+def fisher(a, n, b, m):
+    total = a + b
+    tables = {k: Fraction(comb(n, k) * comb(m, total - k), comb(n + m, total)) for k in range(total + 1)}
+    return float(sum(p for p in tables.values() if p <= tables[a]))
+
+
+def occurrences(rows, *, best, wanted, of):
+    """Rows of (item, seed, value or None): items that surely show it, and that may."""
+    seen, possible = defaultdict(int), defaultdict(int)
+    for item, seed, value in rows:
+        if seed <= of:
+            seen[item] += value is not None and value != best
+            possible[item] += value is None or value != best
+    return sum(k >= wanted for k in seen.values()), sum(k >= wanted for k in possible.values())

@@ -1,0 +1,28 @@
+"""Made data of known truth for the error-rate tests: probit items with a random difficulty."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+SPREAD = 1.6  # of the difficulty: about half the variance of a 0/1 score lies between items
+
+
+def item_scores(rng, *, n, p, seeds, difficulty):
+    """Item means of 0/1 answers, whose mean probability over the population of items is p."""
+    probability = ndtr(ndtri(p) * np.sqrt(1 + SPREAD**2) + SPREAD * difficulty)
+    return rng.binomial(seeds, probability, n) / seeds
+
+
+def pair(rng, *, n, p, seeds, drop=0.0):
+    difficulty = rng.standard_normal(n)
+    candidate = item_scores(rng, n=n, p=p - drop, seeds=seeds, difficulty=difficulty)
+    return candidate, item_scores(rng, n=n, p=p, seeds=seeds, difficulty=difficulty)
+
+
+def clustered(rng, *, clusters, skew, mean=5):
+    """Sizes with this log-sd, and values in [0, 1] of mean 0.5 that share a strong cluster effect."""
+    sizes = np.maximum(1, np.round(mean * rng.lognormal(0, skew, clusters))).astype(int)
+    cluster = np.repeat(np.arange(clusters), sizes)
+    values = rng.standard_normal(clusters)[cluster] + 0.5 * rng.standard_normal(cluster.size)
+    return ndtr(values), cluster
