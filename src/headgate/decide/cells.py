@@ -1,0 +1,109 @@
+"""Which cells stand against each other: every value of the axis that is not compared is a row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from headgate.decide.facts import RunFacts
+from headgate.errors import ConfigError
+from headgate.plan import differing_keys
+from headgate.suite.model import Compare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One prompt on one model."""
+
+    prompt: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """A cell of the candidate and its baseline (None: there is none), under the name that the row bears."""
+
+    candidate: Cell
+    baseline: Cell | None
+    name: dict[str, str]
+
+
+def matches(candidate: RunFacts, baseline: RunFacts | None, *, compare: Compare | None) -> list[Match]:
+    """Return the cells that are judged.
+
+    Raises
+    ------
+    ConfigError
+        If an arm is not in its run, or cells of two runs do not pair.
+    """
+    if compare is not None:
+        return _compared(candidate, baseline or candidate, compare)
+    if baseline is not None:
+        _same("prompts", candidate.prompts, baseline.prompts)
+        _same("models", candidate.models, baseline.models)
+    return [
+        Match(candidate=cell, baseline=None if baseline is None else cell, name={"prompt": prompt, "model": model})
+        for prompt in candidate.prompts
+        for model in candidate.models
+        for cell in [Cell(prompt=prompt, model=model)]
+    ]
+
+
+def differing(candidate: RunFacts, baseline: RunFacts, *, compare: Compare | None, scorers: Iterable[str]) -> list[str]:
+    """Return the keys that two runs must share and do not: items, the axis that is not compared, scorers."""
+    keys = [] if candidate.items_digest == baseline.items_digest else ["items"]
+    if compare is not None:
+        axis = "models" if compare.baseline.axis == "prompt" else "prompts"
+        keys += differing_keys({axis: getattr(candidate, axis)}, {axis: getattr(baseline, axis)})
+    return keys + [f"scorers.{name}" for name in scorers if candidate.scorers.get(name) != baseline.scorers.get(name)]
+
+
+def _compared(candidate: RunFacts, baseline: RunFacts, compare: Compare) -> list[Match]:
+    ours, theirs = compare.candidate.value, compare.baseline.value
+    if compare.candidate.axis == "prompt":
+        _present("prompt", ours, candidate.prompts, arm="candidate")
+        _present("prompt", theirs, baseline.prompts, arm="baseline")
+        return [
+            Match(
+                candidate=Cell(prompt=ours, model=model),
+                baseline=Cell(prompt=theirs, model=model),
+                name={"model": model},
+            )
+            for model in candidate.models
+        ]
+    _present("model", ours, candidate.models, arm="candidate")
+    _present("model", theirs, baseline.models, arm="baseline")
+    return [
+        Match(
+            candidate=Cell(prompt=prompt, model=ours),
+            baseline=Cell(prompt=prompt, model=theirs),
+            name={"prompt": prompt},
+        )
+        for prompt in candidate.prompts
+    ]
+
+
+def _present(axis: str, value: str, known: Iterable[str], *, arm: str) -> None:
+    if value not in known:
+        raise ConfigError(
+            f"is no {axis} of the {arm} run",
+            field=f"compare.{arm}.{axis}",
+            value=value,
+            mend=f"it has {', '.join(known)}",
+        )
+
+
+def _same(axis: str, ours: Iterable[str], theirs: Iterable[str]) -> None:
+    alone = sorted(set(ours) ^ set(theirs))
+    if alone:
+        raise ConfigError(
+            f"stands in one of the two runs only: without `compare`, {axis} pair by name",
+            field=axis,
+            value=alone[0],
+            mend="give the suite a `compare`, or run the same names in both",
+        )
+
+
+def cells_of(found: Sequence[Match]) -> tuple[list[Cell], list[Cell]]:
+    """Return the cells of the candidate arm and of the baseline arm."""
+    return [match.candidate for match in found], [match.baseline for match in found if match.baseline is not None]

@@ -1,0 +1,62 @@
+"""What a gate's metric is: where its values stand, their bounds, and which end is good."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headgate.errors import ConfigError
+from headgate.score.scorer import direction
+from headgate.stats.values import UNIT, Bounds
+from headgate.suite.model import BUILTIN_METRICS, Scorer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A scorer's values, or a column of the results.
+
+    Attributes
+    ----------
+    name : str
+        Scorer or built-in metric.
+    bounds : tuple of float or None
+        Smallest and largest value; None: unbounded.
+    higher_is_better : bool
+        Which end is good.
+    built_in : bool
+        Whether the values stand in the results.
+    """
+
+    name: str
+    bounds: Bounds | None
+    higher_is_better: bool
+    built_in: bool
+
+    @property
+    def best(self) -> float | None:
+        """The best value that can be had."""
+        return None if self.bounds is None else self.bounds[1 if self.higher_is_better else 0]
+
+
+def metric_of(name: str, scorers: Sequence[Scorer]) -> Metric:
+    """Return the metric of a name.
+
+    Raises
+    ------
+    ConfigError
+        If it is neither a scorer nor a built-in metric.
+
+    Examples
+    --------
+    >>> metric_of("latency_s", []).higher_is_better
+    False
+    """
+    if name in BUILTIN_METRICS:
+        bounds = UNIT if name == "error_rate" else None
+        return Metric(name=name, bounds=bounds, higher_is_better=False, built_in=True)
+    for scorer in scorers:
+        if scorer.name == name:
+            found = direction(scorer)
+            return Metric(name=name, bounds=found.bounds, higher_is_better=found.higher_is_better, built_in=False)
+    known = ", ".join([*(scorer.name for scorer in scorers), *BUILTIN_METRICS])
+    raise ConfigError("is no metric of this suite", field="gates.metric", value=name, mend=f"known are {known}")

@@ -1,0 +1,92 @@
+"""What became of the jobs, and whether too many of them failed for any verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from headgate.decide.cells import Cell
+from headgate.decide.facts import RunFacts
+from headgate.decide.tables import cell_rows
+from headgate.decide.verdict import ArmErrors, ArmFacts, Errors
+from headgate.stats import fisher_exact
+
+_FISHER: Final = 0.01
+
+
+def count_arm(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str]) -> ArmErrors:
+    """Count the jobs of an arm by what became of them; ``scorers`` are those of the gates."""
+    import polars as pl
+
+    rows = pl.concat([cell_rows(facts.results, cell) for cell in cells])
+    counts: dict[str, int] = dict(rows.group_by("status").len().rows())
+    errored = rows.filter(pl.col("status") == "error").with_columns(pl.col("error_kind").fill_null("unknown"))
+    planned = facts.n_items * facts.seeds * len(cells)
+    return ArmErrors(
+        planned=planned,
+        ok=counts.get("ok", 0),
+        refused=counts.get("refused", 0),
+        errored=counts.get("error", 0),
+        not_run=max(planned - rows.height, 0),
+        unscored=_unscored(facts, cells, scorers=scorers, answered=rows.height - errored.height),
+        kinds=dict(sorted(errored.group_by("error_kind").len().rows())),
+    )
+
+
+def not_run(facts: RunFacts, cell: Cell) -> int:
+    """Return how many planned jobs of a cell have no row."""
+    return max(facts.n_items * facts.seeds - cell_rows(facts.results, cell).height, 0)
+
+
+def too_many_errors(errors: Errors, *, max_error_rate: float) -> str | None:
+    """Return why the errors allow no verdict; None when they do.
+
+    An arm has too many when their share exceeds ``max_error_rate``; two arms when their shares differ by more than a
+    quarter of it (and Fisher's exact test has p < 0.01).
+    """
+    arms = {"candidate": errors.candidate} | ({} if errors.baseline is None else {"baseline": errors.baseline})
+    for name, arm in arms.items():
+        if _share(arm) > max_error_rate:
+            return f"{arm.errored} of {_done(arm)} jobs of the {name} errored, more than {max_error_rate:.3g} of them"
+    if errors.baseline is None:
+        return None
+    c, b = errors.candidate, errors.baseline
+    apart = abs(_share(c) - _share(b)) > max_error_rate / 4
+    if apart and fisher_exact(c.errored, _done(c), b.errored, _done(b)) < _FISHER:
+        return f"the arms errored differently: {c.errored} of {_done(c)} jobs against {b.errored} of {_done(b)}"
+    return None
+
+
+def arm_facts(facts: RunFacts, cells: Sequence[Cell]) -> ArmFacts:
+    """Return where an arm comes from."""
+    import polars as pl
+
+    served = pl.concat([cell_rows(facts.results, cell).select("served_model") for cell in cells]).to_series()
+    return ArmFacts(
+        run=facts.run,
+        suite_digest=facts.suite_digest,
+        plan_digest=facts.plan_digest,
+        prompt_digests={name: facts.prompts[name] for name in dict.fromkeys(cell.prompt for cell in cells)},
+        served_models=sorted(served.drop_nulls().unique().to_list()),
+        git=facts.git,
+    )
+
+
+def _unscored(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str], answered: int) -> int:
+    """Count the answered jobs that at least one of the scorers gave no value."""
+    import polars as pl
+
+    if not scorers:
+        return 0
+    scores = facts.scores.filter(pl.col("scorer").is_in(list(scorers)) & pl.col("value").is_not_null())
+    valued = pl.concat([cell_rows(scores, cell).select("job_id", "scorer") for cell in cells])
+    complete = valued.group_by("job_id").len().filter(pl.col("len") == len(scorers)).height
+    return max(answered - complete, 0)
+
+
+def _done(arm: ArmErrors) -> int:
+    return arm.ok + arm.refused + arm.errored
+
+
+def _share(arm: ArmErrors) -> float:
+    return arm.errored / _done(arm) if _done(arm) else 0.0

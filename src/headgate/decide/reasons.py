@@ -1,0 +1,48 @@
+"""Why a row says what it says, in one line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headgate.decide.rules import Ruling
+from headgate.decide.tables import Items
+from headgate.suite.model import Gate
+
+_PASS: Final = {
+    "margin": "the difference {estimate:+.4g} is surely within the margin of {bound:.4g}",
+    "min": "the mean {estimate:.4g} is surely above {bound:.4g}",
+    "max": "the mean {estimate:.4g} is surely below {bound:.4g}",
+    "max_ratio": "the ratio {estimate:.4g} is surely below {bound:.4g}",
+}
+_FAIL: Final = {
+    "margin": "the candidate is worse: the difference {estimate:+.4g} is surely not 0",
+    "min": "the mean {estimate:.4g} is surely below {bound:.4g}",
+    "max": "the mean {estimate:.4g} is surely above {bound:.4g}",
+    "max_ratio": "the candidate takes more: the ratio {estimate:.4g} is surely above 1",
+}
+_OPEN: Final = "{estimate:.4g}, between {low:.4g} and {high:.4g}, decides nothing about {rule} {bound:.4g}"
+
+
+def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int) -> str:
+    """Return the reason of a row."""
+    bound = float(getattr(gate, gate.rule))
+    texts = {"pass": _PASS.get(gate.rule, ""), "fail": _FAIL.get(gate.rule, "")}
+    text = texts.get(ruling.verdict, _OPEN).format(
+        estimate=ruling.estimate, low=ruling.low, high=ruling.high, bound=bound, rule=gate.rule
+    )
+    notes = [f"{absent} jobs were not run"] if absent else []
+    if items.n_missing:
+        notes.append(f"{items.n_missing} jobs have no value: {_missing(ruling)}")
+    if "few_clusters" in ruling.flags:
+        notes.append("few effective clusters")
+    if ruling.verdict == "inconclusive" and ruling.needed_items is not None and not absent:
+        notes.append(f"about {ruling.needed_items} items would decide if nothing else changed")
+    return "; ".join([text, *notes])
+
+
+def _missing(ruling: Ruling) -> str:
+    if "complete_pairs" in ruling.flags:
+        return "complete pairs only"
+    if "missing_values_decide" in ruling.flags:
+        return "at their worst and at their best the decision differs"
+    return "at their worst and at their best the decision is the same"

@@ -1,0 +1,177 @@
+"""One row of the verdict: a gate in a cell, with what it says and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from headgate.decide.cells import Match
+from headgate.decide.facts import RunFacts
+from headgate.decide.metric import Metric, metric_of
+from headgate.decide.missing import not_run
+from headgate.decide.reasons import reason_of
+from headgate.decide.rules import Ruling, margin_rule, max_ratio_rule, max_rule, min_rule
+from headgate.decide.tables import Items, items_of
+from headgate.decide.tolerance import occurrences
+from headgate.decide.verdict import MetricRow, Word
+from headgate.errors import ConfigError, StatisticsError
+from headgate.suite.model import Gate, Scorer
+
+RELATIVE: Final = frozenset({"margin", "max_ratio"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A row, and the ruling behind it (None: it is not a test, or nothing could be ruled)."""
+
+    row: MetricRow
+    ruling: Ruling | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where gates are judged: both runs (the same one where both arms are in it), the scorers, and alpha."""
+
+    candidate: RunFacts
+    baseline: RunFacts | None
+    scorers: Sequence[Scorer]
+    alpha: float
+
+    def judge(self, gate: Gate, match: Match) -> Judged:
+        """Judge a gate in a cell; values that allow no estimate make the row invalid.
+
+        Raises
+        ------
+        ConfigError
+            If the gate asks for what the runs do not have.
+        """
+        metric = metric_of(gate.metric, self.scorers)
+        check_gate(gate, metric, candidate=self.candidate, baseline=self.baseline)
+        try:
+            if gate.rule == "zero_tolerance":
+                return self._tolerance(gate, match, metric)
+            return self._test(gate, match, metric)
+        except StatisticsError as error:
+            row = _row(gate, match, alpha=self.alpha, verdict="invalid", reason=str(error))
+            return Judged(row=row, ruling=None)
+
+    def _test(self, gate: Gate, match: Match, metric: Metric) -> Judged:
+        other = self.baseline if gate.rule in RELATIVE else None
+        items = items_of(self.candidate, other, metric=metric, cells=(match.candidate, match.baseline))
+        absent = not_run(self.candidate, match.candidate)
+        if other is not None and match.baseline is not None:
+            absent += not_run(other, match.baseline)
+        ruling = _flagged(rule_on(items, gate, metric, alpha=self.alpha), items, metric, absent=absent)
+        row = _row(
+            gate,
+            match,
+            alpha=self.alpha,
+            verdict=ruling.verdict,
+            reason=reason_of(gate, ruling, items=items, absent=absent),
+            items=items,
+            ruling=ruling,
+        )
+        return Judged(row=row, ruling=ruling)
+
+    def _tolerance(self, gate: Gate, match: Match, metric: Metric) -> Judged:
+        found = occurrences(self.candidate, metric=metric, cell=match.candidate, reproduce=gate.reproduce)
+        absent = not_run(self.candidate, match.candidate)
+        verdict = "inconclusive" if absent and found.verdict == "pass" else found.verdict
+        reason = f"{found.seen} of {found.items} items show it"
+        reason += f", {found.possible - found.seen} more may" if found.possible > found.seen else ""
+        reason += f"; {absent} jobs were not run" if absent else ""
+        row = _row(gate, match, alpha=self.alpha, verdict=verdict, reason=reason)
+        low, high = found.limits(self.alpha)
+        share = found.seen / found.items
+        seen = {"estimate": share, "low": low, "high": high, "candidate_mean": share, "n_items": found.items}
+        return Judged(row=replace_row(row, **seen, n_jobs=found.jobs, method="Clopper-Pearson"), ruling=None)
+
+
+def check_gate(gate: Gate, metric: Metric, *, candidate: RunFacts, baseline: RunFacts | None) -> None:
+    """Raise ConfigError if a gate asks for a baseline or for scores that are not there."""
+    if gate.rule in RELATIVE and baseline is None:
+        raise ConfigError(
+            "needs a baseline, and there is none",
+            field=f"gates.{gate.rule}",
+            value=gate.metric,
+            mend="give the suite a `compare`, or name a baseline run",
+        )
+    if not metric.built_in and metric.name not in candidate.scorers:
+        raise ConfigError(
+            f"has no scores in run {candidate.run}",
+            field="gates.metric",
+            value=metric.name,
+            mend="score the run first: headgate score RUN",
+        )
+
+
+def rule_on(items: Items, gate: Gate, metric: Metric, *, alpha: float) -> Ruling:
+    """Apply a gate's rule to item means."""
+    bounds, better = metric.bounds, metric.higher_is_better
+    if gate.margin is not None:
+        return margin_rule(items, margin=gate.margin, alpha=alpha, bounds=bounds, higher_is_better=better)
+    if gate.min is not None:
+        return min_rule(items, least=gate.min, alpha=alpha, bounds=bounds)
+    if gate.max is not None:
+        return max_rule(items, most=gate.max, alpha=alpha, bounds=bounds)
+    assert gate.max_ratio is not None
+    return max_ratio_rule(items, most=gate.max_ratio, alpha=alpha)
+
+
+def replace_row(row: MetricRow, **changes: object) -> MetricRow:
+    """Return the row with some fields changed."""
+    import msgspec
+
+    return msgspec.structs.replace(row, **changes)
+
+
+def declared(gate: Gate) -> float | None:
+    """Return the declared bound of a gate; None for zero tolerance."""
+    return None if gate.rule == "zero_tolerance" else float(getattr(gate, gate.rule))
+
+
+def _flagged(ruling: Ruling, items: Items, metric: Metric, *, absent: int) -> Ruling:
+    """Add what is missing to the flags; what was not run leaves nothing decided."""
+    flags = list(ruling.flags)
+    if items.n_missing:
+        flags.append("complete_pairs" if metric.bounds is None else "missing_at_bounds")
+    if absent:
+        return replace(ruling, flags=(*flags, "not_run"), verdict="inconclusive", p_value=1.0)
+    return replace(ruling, flags=tuple(flags))
+
+
+def _row(
+    gate: Gate,
+    match: Match,
+    *,
+    alpha: float,
+    verdict: Word,
+    reason: str,
+    items: Items | None = None,
+    ruling: Ruling | None = None,
+) -> MetricRow:
+    baseline = None if items is None or items.baseline is None else items.baseline.mean
+    return MetricRow(
+        name=gate.metric,
+        tier=gate.tier,
+        rule=gate.rule,
+        cell=match.name,
+        margin=declared(gate),
+        estimate=None if ruling is None else ruling.estimate,
+        low=None if ruling is None else ruling.low,
+        high=None if ruling is None else ruling.high,
+        confidence=1 - alpha,
+        baseline_mean=baseline,
+        candidate_mean=None if items is None else items.candidate.mean,
+        n_items=0 if ruling is None else ruling.n_items,
+        n_clusters=None if items is None else items.n_clusters,
+        n_jobs=0 if items is None else items.n_jobs,
+        method="none" if ruling is None else ruling.method,
+        p_value=None if ruling is None else ruling.p_value,
+        verdict=verdict,
+        needed_items=None if ruling is None else ruling.needed_items,
+        mde=None if ruling is None else ruling.mde,
+        flags=[] if ruling is None else list(ruling.flags),
+        reason=reason,
+    )

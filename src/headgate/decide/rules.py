@@ -1,0 +1,189 @@
+"""One function per rule: item means in, a ruling in the metric's own units out.
+
+What is missing is decided twice: with it at its worst and at its best for the candidate. Where the two disagree, the
+ruling is inconclusive.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from headgate.decide.decision import Decision, Outcome, Rule, detectable, needed_items
+from headgate.decide.paired import decide_items
+from headgate.decide.tables import ArmItems, Items
+from headgate.errors import StatisticsError
+from headgate.stats.intervals import MeanLimits
+from headgate.stats.paired import PairedLimits, exp
+from headgate.stats.values import Bounds, Floats
+
+Units = Callable[[float], float]
+Arms = tuple[Floats, Floats]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a rule says of one cell.
+
+    Attributes
+    ----------
+    verdict : str
+        At the declared alpha, without correction for other rows.
+    estimate, low, high : float
+        In the units of the metric.
+    p_value : float or None
+        Smallest level at which the rule fails; None for zero tolerance, which is no test.
+    at : callable
+        Level to limits in the units of the metric; a correction for several rows asks for its own level.
+    """
+
+    verdict: Outcome
+    estimate: float
+    low: float
+    high: float
+    p_value: float | None
+    flags: tuple[str, ...]
+    method: str
+    needed_items: int | None
+    mde: float | None
+    n_items: int
+    at: Callable[[float], tuple[float, float]]
+
+
+def margin_rule(items: Items, *, margin: float, alpha: float, bounds: Bounds | None, higher_is_better: bool) -> Ruling:
+    """Ask that the candidate is not worse than the baseline by more than a margin."""
+    c, b = _both(items)
+    if not higher_is_better:
+        c, b = c.flipped(bounds), b.flipped(bounds)
+    rows = (c.binary_rows, b.binary_rows)
+
+    def decide(arms: Arms) -> Decision:
+        return decide_items(*arms, margin=margin, alpha=alpha, cluster=items.cluster, bounds=bounds, n_rows=rows)
+
+    found = [decide((c.low, b.high)), decide((c.high, b.low))] if items.n_missing else [decide((c.low, b.low))]
+    ruling = _ruling(found, items, alpha=alpha, units=_same, width=_same)
+    return replace(
+        ruling if higher_is_better else _mirrored(ruling, 0.0),
+        estimate=items.candidate.mean - _both(items)[1].mean,
+    )
+
+
+def min_rule(items: Items, *, least: float, alpha: float, bounds: Bounds | None) -> Ruling:
+    """Ask that the candidate's mean is at least so much."""
+    return _threshold(items, items.candidate, least=least, alpha=alpha, bounds=bounds)
+
+
+def max_rule(items: Items, *, most: float, alpha: float, bounds: Bounds | None) -> Ruling:
+    """Ask that the candidate's mean is at most so much."""
+    mirror = 0.0 if bounds is None else bounds[0] + bounds[1]
+    flipped = items.candidate.flipped(bounds)
+    ruling = _mirrored(_threshold(items, flipped, least=mirror - most, alpha=alpha, bounds=bounds), mirror)
+    return replace(ruling, estimate=items.candidate.mean)
+
+
+def max_ratio_rule(items: Items, *, most: float, alpha: float) -> Ruling:
+    """Ask that the geometric mean of candidate / baseline over items is at most so much.
+
+    Raises
+    ------
+    StatisticsError
+        If an item's mean is not above 0: a ratio is not defined.
+    """
+    c, b = _both(items)
+    for arm, name in ((c, "candidate"), (b, "baseline")):
+        if not (arm.seen[np.isfinite(arm.seen)] > 0).all():
+            raise StatisticsError(f"an item of the {name} has a mean of 0 or less, so a ratio is not defined")
+    complete = np.isfinite(c.seen) & np.isfinite(b.seen)
+    if not complete.any():
+        raise StatisticsError("no item has a value in both arms")
+    cluster = None if items.cluster is None else np.unique(items.cluster[complete], return_inverse=True)[1]
+    limits = PairedLimits.of(-np.log(c.seen[complete]), -np.log(b.seen[complete]), cluster=cluster, bounds=None)
+    rule = Rule(floor=-math.log(most), ceiling=0.0, clustered=cluster is not None, bounded=False)
+    decision = rule.decide(limits, alpha=alpha)
+    ruling = _ruling([decision], items, alpha=alpha, units=_inverse_log, width=math.expm1)
+    turned = _turned(ruling, method="t of log ratio")
+    return replace(turned, n_items=int(complete.sum()))
+
+
+def _both(items: Items) -> tuple[ArmItems, ArmItems]:
+    assert items.baseline is not None
+    return items.candidate, items.baseline
+
+
+def _threshold(items: Items, arm: ArmItems, *, least: float, alpha: float, bounds: Bounds | None) -> Ruling:
+    rule = Rule(floor=least, ceiling=least, clustered=items.cluster is not None, bounded=bounds is not None)
+
+    def decide(means: Floats) -> Decision:
+        limits = MeanLimits.of(means, cluster=items.cluster, bounds=bounds, n_rows=arm.binary_rows, threshold=True)
+        return rule.decide(limits, alpha=alpha)
+
+    found = [decide(arm.low), decide(arm.high)] if items.candidate.n_missing else [decide(arm.low)]
+    ruling = _ruling(found, items, alpha=alpha, units=_same, width=_same)
+    return replace(ruling, estimate=arm.mean)
+
+
+def _ruling(found: list[Decision], items: Items, *, alpha: float, units: Units, width: Units) -> Ruling:
+    """Combine the decisions at worst and at best into one ruling."""
+    verdicts = {decision.verdict for decision in found}
+    flags = dict.fromkeys(flag for decision in found for flag in decision.flags)
+    if len(verdicts) > 1:
+        flags["missing_values_decide"] = None
+    outcome: Outcome = found[0].verdict if len(verdicts) == 1 else "inconclusive"
+    worst = found[0]
+
+    def at(level: float) -> tuple[float, float]:
+        lows, highs = zip(*(decision.limits.at(level) for decision in found), strict=True)
+        return units(min(lows)), units(max(highs))
+
+    low, high = at(alpha)
+    return Ruling(
+        verdict=outcome,
+        estimate=units(worst.value),
+        low=low,
+        high=high,
+        p_value=max(decision.p_value for decision in found),
+        flags=tuple(flags),
+        method=worst.limits.method,
+        needed_items=needed_items(worst, n_items=items.n_items, alpha=alpha) if outcome == "inconclusive" else None,
+        mde=_finite(width, detectable(worst)),
+        n_items=items.n_items,
+        at=at,
+    )
+
+
+def _mirrored(ruling: Ruling, mirror: float) -> Ruling:
+    """Return the ruling in natural units, where lower is better."""
+
+    def at(level: float) -> tuple[float, float]:
+        low, high = ruling.at(level)
+        return mirror - high, mirror - low
+
+    return replace(ruling, estimate=mirror - ruling.estimate, low=mirror - ruling.high, high=mirror - ruling.low, at=at)
+
+
+def _turned(ruling: Ruling, *, method: str) -> Ruling:
+    """Swap the limits: a falling function of the internal scale stands outside."""
+
+    def at(level: float) -> tuple[float, float]:
+        first, second = ruling.at(level)
+        return second, first
+
+    return replace(ruling, low=ruling.high, high=ruling.low, at=at, method=method)
+
+
+def _same(x: float) -> float:
+    return x
+
+
+def _inverse_log(x: float) -> float:
+    return exp(-x)
+
+
+def _finite(width: Units, x: float) -> float | None:
+    try:
+        return width(x) if math.isfinite(x) else None
+    except OverflowError:
+        return None

@@ -1,0 +1,62 @@
+"""A verdict as a table of fixed width, for terminals and logs."""
+
+from __future__ import annotations
+
+from itertools import starmap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
+
+_HEADS = ("verdict", "metric", "cell", "rule", "baseline", "candidate", "estimate", "interval", "items")
+
+
+def one_line(text: str, *, limit: int = 120) -> str:
+    r"""Return text that stays on one line and does nothing to a terminal.
+
+    Examples
+    --------
+    >>> one_line("a\x1b[2J\nb")
+    'a\\x1b[2J\\nb'
+    """
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def verdict_table(verdict: Verdict) -> str:
+    """Return the verdict, one line per row, and what became of the jobs."""
+    lines = [f"{verdict.verdict.upper()}: {one_line(verdict.reason, limit=400)}", ""]
+    lines += _aligned([_HEADS, *map(_cells, verdict.metrics)])
+    lines += [
+        f"  {one_line(row.name)}: {one_line(row.reason, limit=400)}" for row in verdict.metrics if row.verdict != "pass"
+    ]
+    lines += ["", _jobs("candidate", verdict.errors.candidate)]
+    if verdict.errors.baseline is not None:
+        lines.append(_jobs("baseline", verdict.errors.baseline))
+    return "\n".join(lines)
+
+
+def _cells(row: MetricRow) -> tuple[str, ...]:
+    cell = " ".join(one_line(value, limit=24) for value in row.cell.values())
+    rule = row.rule if row.margin is None else f"{row.rule} {row.margin:g}"
+    tier = "" if row.tier == "blocking" else f" ({row.tier})"
+    interval = f"{_number(row.low)} to {_number(row.high)}"
+    name = one_line(row.name, limit=32)
+    means = (_number(row.baseline_mean), _number(row.candidate_mean), _number(row.estimate))
+    return (row.verdict + tier, name, cell, rule, *means, interval, str(row.n_items))
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(starmap(str.ljust, zip(row, widths, strict=True))).rstrip() for row in rows]
+
+
+def _jobs(arm: str, counts: ArmErrors) -> str:
+    kinds = ", ".join(f"{one_line(kind, limit=40)} {number}" for kind, number in sorted(counts.kinds.items()))
+    text = f"{arm}: {counts.planned} jobs, {counts.ok} ok, {counts.refused} refused, {counts.errored} errored"
+    text += f" ({kinds})" if kinds else ""
+    return f"{text}, {counts.not_run} not run, {counts.unscored} unscored"

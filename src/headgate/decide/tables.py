@@ -1,0 +1,213 @@
+"""Rows to items: the values of one metric in one cell, averaged per item by polars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from headgate.decide.cells import Cell
+from headgate.decide.facts import RunFacts
+from headgate.decide.metric import Metric
+from headgate.errors import StatisticsError
+from headgate.stats.values import Bounds, Floats, Ints
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmItems:
+    """Item means of one arm.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (n_items,)
+        Means with what is missing at the lower and at the upper bound; the same array where nothing is missing.
+    seen : ndarray, shape (n_items,)
+        Means of what is there; nan for an item without any value.
+    n_rows : int
+        Jobs behind them.
+    n_missing : int
+        Jobs without a value.
+    binary : bool
+        Whether every value stands at a bound.
+    """
+
+    low: Floats
+    high: Floats
+    seen: Floats
+    n_rows: int
+    n_missing: int
+    binary: bool
+
+    @property
+    def mean(self) -> float:
+        """Mean over the items that have a value; nan without any."""
+        return float(np.nanmean(self.seen)) if np.isfinite(self.seen).any() else float("nan")
+
+    @property
+    def binary_rows(self) -> int | None:
+        """The rows, where they are binary."""
+        return self.n_rows if self.binary else None
+
+    def flipped(self, bounds: Bounds | None) -> ArmItems:
+        """Return the arm with the other end of the metric as the good one."""
+        mirror = 0.0 if bounds is None else bounds[0] + bounds[1]
+        return ArmItems(
+            low=mirror - self.high,
+            high=mirror - self.low,
+            seen=mirror - self.seen,
+            n_rows=self.n_rows,
+            n_missing=self.n_missing,
+            binary=self.binary,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """Both arms on the items they share; ``cluster`` is None where the items are independent."""
+
+    candidate: ArmItems
+    baseline: ArmItems | None
+    cluster: Ints | None
+
+    @property
+    def n_items(self) -> int:
+        """Number of items."""
+        return self.candidate.seen.size
+
+    @property
+    def n_clusters(self) -> int | None:
+        """Number of clusters."""
+        return None if self.cluster is None else int(self.cluster.max()) + 1
+
+    @property
+    def n_missing(self) -> int:
+        """Jobs without a value, of both arms."""
+        return self.candidate.n_missing + (0 if self.baseline is None else self.baseline.n_missing)
+
+    @property
+    def n_jobs(self) -> int:
+        """Jobs behind the row, of both arms."""
+        return self.candidate.n_rows + (0 if self.baseline is None else self.baseline.n_rows)
+
+
+def items_of(
+    candidate: RunFacts, baseline: RunFacts | None, *, metric: Metric, cells: tuple[Cell, Cell | None]
+) -> Items:
+    """Return the item means of a metric in a cell and its baseline, on the items that both have.
+
+    Unbounded metrics keep complete items only: those with a value in every arm.
+
+    Raises
+    ------
+    StatisticsError
+        If a value is not finite or outside the bounds (naming item and seed), or no item has a value.
+    """
+    import polars as pl
+
+    frame = _item_frame(candidate, metric, cells[0]).rename({"total": "c_total", "n": "c_n", "rows": "c_rows"})
+    binary = [_is_binary(candidate, metric, cells[0])]
+    arms = ["c"]
+    if baseline is not None and cells[1] is not None:
+        other = _item_frame(baseline, metric, cells[1]).drop("cluster")
+        frame = frame.join(other.rename({"total": "b_total", "n": "b_n", "rows": "b_rows"}), on="item_id")
+        binary.append(_is_binary(baseline, metric, cells[1]))
+        arms.append("b")
+    missing = {arm: int(frame[f"{arm}_rows"].sum()) - int(frame[f"{arm}_n"].sum()) for arm in arms}
+    if metric.bounds is None:
+        frame = frame.filter(pl.all_horizontal(pl.col(f"{arm}_n") > 0 for arm in arms))
+    if frame.is_empty() or not all(int(frame[f"{arm}_n"].sum()) for arm in arms):
+        raise StatisticsError("no item has a value")
+    frame = frame.sort("item_id")
+    found = [
+        _arm(frame, arm, metric=metric, binary=is_binary, missing=missing[arm])
+        for arm, is_binary in zip(arms, binary, strict=True)
+    ]
+    return Items(candidate=found[0], baseline=found[1] if len(found) > 1 else None, cluster=_clusters(frame))
+
+
+def cell_rows(frame: pl.DataFrame, cell: Cell) -> pl.DataFrame:
+    """Return the rows of a cell."""
+    import polars as pl
+
+    return frame.filter((pl.col("prompt") == cell.prompt) & (pl.col("model") == cell.model))
+
+
+def checked_values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
+    """Return item_id, seed and value of the rows that have one; StatisticsError if one cannot be."""
+    values = _values(facts, metric, cell)
+    _refuse(values, metric, cell)
+    return values
+
+
+def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
+    """Return item_id, seed and value of the rows that have one."""
+    import polars as pl
+
+    if not metric.built_in:
+        rows = cell_rows(facts.scores.filter(pl.col("scorer") == metric.name), cell)
+        return rows.select("item_id", "seed", "value").drop_nulls("value")
+    rows = cell_rows(facts.results, cell)
+    if metric.name == "error_rate":
+        return rows.select("item_id", "seed", value=(pl.col("status") == "error").cast(pl.Float64))
+    answered = rows.filter(pl.col("status") != "error")
+    return answered.select("item_id", "seed", value=pl.col(metric.name).cast(pl.Float64)).drop_nulls("value")
+
+
+def _item_frame(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
+    """Return item_id, cluster, total, n (values) and rows (jobs) of every item with a row."""
+    import polars as pl
+
+    values = checked_values(facts, metric, cell)
+    jobs = cell_rows(facts.results, cell).group_by("item_id").agg(pl.col("cluster").first(), rows=pl.len())
+    sums = values.group_by("item_id").agg(total=pl.col("value").sum(), n=pl.len())
+    return jobs.join(sums, on="item_id", how="left").with_columns(pl.col("total", "n").fill_null(0))
+
+
+def _refuse(values: pl.DataFrame, metric: Metric, cell: Cell) -> None:
+    import polars as pl
+
+    wrong = ~pl.col("value").is_finite()
+    if metric.bounds is not None:
+        wrong = wrong | (pl.col("value") < metric.bounds[0]) | (pl.col("value") > metric.bounds[1])
+    found = values.filter(wrong).head(1)
+    if not found.is_empty():
+        item, seed, value = found.row(0)
+        where = "" if metric.bounds is None else f" inside {metric.bounds[0]:g} to {metric.bounds[1]:g}"
+        raise StatisticsError(
+            f"{metric.name} of item {item!r}, seed {seed}, {cell.prompt} on {cell.model} is {value}; "
+            f"a score is a finite number{where}"
+        )
+
+
+def _is_binary(facts: RunFacts, metric: Metric, cell: Cell) -> bool:
+    import polars as pl
+
+    if metric.bounds is None:
+        return False
+    return bool(_values(facts, metric, cell).select(pl.col("value").is_in(list(metric.bounds)).all()).item())
+
+
+def _arm(frame: pl.DataFrame, arm: str, *, metric: Metric, binary: bool, missing: int) -> ArmItems:
+    total, n, rows = (frame[f"{arm}_{name}"].to_numpy().astype(np.float64) for name in ("total", "n", "rows"))
+    seen = np.full(total.size, np.nan)
+    np.divide(total, n, out=seen, where=n > 0)
+    low = high = seen
+    if metric.bounds is not None:
+        low, high = ((total + (rows - n) * bound) / rows for bound in metric.bounds)
+        low, high = (np.clip(side, *metric.bounds) for side in (low, high))
+    return ArmItems(low=low, high=high, seen=seen, n_rows=int(rows.sum()), n_missing=missing, binary=binary)
+
+
+def _clusters(frame: pl.DataFrame) -> Ints | None:
+    """Return the number of each item's cluster; an item without one is its own."""
+    import polars as pl
+
+    if frame["cluster"].null_count() == frame.height:
+        return None
+    labels = pl.struct(pl.col("cluster"), pl.when(pl.col("cluster").is_null()).then(pl.col("item_id")))
+    codes: Ints = frame.select(labels.rank("dense") - 1).to_series().to_numpy().astype(np.int64)
+    return codes

@@ -1,0 +1,181 @@
+"""The verdict as data: ``headgate.verdict/v1``, its JSON and its JSON Schema."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, Literal
+
+import msgspec
+
+from headgate.errors import ConfigError
+from headgate.store.provenance import Git
+
+Word = Literal["pass", "fail", "inconclusive", "invalid"]
+Tier = Literal["blocking", "warning", "monitor"]
+RuleName = Literal["margin", "min", "max", "max_ratio", "zero_tolerance"]
+
+EXIT_CODES: Final[dict[Word, int]] = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 20}
+WORST_FIRST: Final[tuple[Word, ...]] = ("invalid", "fail", "inconclusive", "pass")
+SCHEMA_ID: Final = "headgate.verdict/v1"
+
+
+class _Finite(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base: a number that is not finite is not known, and stands as null."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, float) and not math.isfinite(value):
+                msgspec.structs.force_setattr(self, name, None)
+
+
+class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One gate in one cell.
+
+    Attributes
+    ----------
+    name, tier, rule : str
+        The gate: metric, tier, and which rule it is.
+    cell : dict
+        What the row is about, such as ``{"model": "small"}``.
+    margin : float or None
+        The declared bound of the rule: margin, min, max or max_ratio; null for zero_tolerance.
+    estimate, low, high : float or None
+        In the units of the metric: the difference candidate - baseline (margin), the candidate's mean (min, max), the
+        ratio (max_ratio), or the share of items (zero_tolerance), with the limits that decided.
+    confidence : float
+        One-sided level of each limit.
+    p_value : float or None
+        Smallest alpha at which the rule would fail.
+    needed_items : int or None
+        Items that would decide if the estimates stayed as they are; only where it is inconclusive.
+    mde : float or None
+        Smallest true change that would be seen with 80 % power.
+    """
+
+    name: str
+    tier: Tier
+    rule: RuleName
+    cell: dict[str, str]
+    margin: float | None
+    estimate: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    baseline_mean: float | None
+    candidate_mean: float | None
+    n_items: int
+    n_clusters: int | None
+    n_jobs: int
+    method: str
+    p_value: float | None
+    verdict: Word
+    needed_items: int | None
+    mde: float | None
+    flags: list[str]
+    reason: str
+
+
+class ArmErrors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of the jobs of one arm; ``unscored`` are answered jobs that a gated scorer could not score."""
+
+    planned: int
+    ok: int
+    refused: int
+    errored: int
+    not_run: int
+    unscored: int
+    kinds: dict[str, int]
+
+
+class Errors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Counts of both arms."""
+
+    candidate: ArmErrors
+    baseline: ArmErrors | None
+
+
+class ArmFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where an arm comes from."""
+
+    run: str
+    suite_digest: str
+    plan_digest: str
+    prompt_digests: dict[str, str]
+    served_models: list[str]
+    git: Git | None
+
+
+class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="schema", tag=SCHEMA_ID):
+    """Whether a change may pass.
+
+    Attributes
+    ----------
+    verdict : str
+        ``pass``, ``fail``, ``inconclusive`` or ``invalid``: that of the worst blocking row.
+    reason : str
+        Why, in one line.
+    exit_code : int
+        0, 1, 20 or 3 in this order; ``policy.on_inconclusive`` maps 20.
+    created : str
+        UTC, ISO 8601.
+    alpha : float
+        The declared rate of false blocks, and of false passes.
+    metrics : list of MetricRow
+        One per gate and cell.
+    errors : Errors
+        Counts per arm.
+    candidate, baseline : ArmFacts
+        The arms; ``baseline`` is null where every gate is absolute.
+    looks : list
+        Looks of a sequential run; empty otherwise.
+    """
+
+    verdict: Word
+    reason: str
+    exit_code: int
+    created: str
+    alpha: float
+    metrics: list[MetricRow]
+    errors: Errors
+    candidate: ArmFacts
+    baseline: ArmFacts | None
+    looks: list[dict[str, Any]] = []
+
+    def to_json(self) -> bytes:
+        """Return indented JSON; what is not a finite number stands as null."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes | str) -> Verdict:
+        """Read a verdict back.
+
+        Raises
+        ------
+        ConfigError
+            If it is not a verdict of this version; unknown fields are errors.
+        """
+        try:
+            raw = msgspec.json.decode(data)
+            if not isinstance(raw, dict) or raw.get("schema") != SCHEMA_ID:
+                raise ConfigError(f"is not a {SCHEMA_ID} document", field="schema")
+            return msgspec.json.decode(data, type=Verdict)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"a verdict cannot be read from it: {error}") from error
+
+    def __str__(self) -> str:
+        from headgate.decide.table import verdict_table
+
+        return verdict_table(self)
+
+
+def verdict_schema() -> dict[str, Any]:
+    """Return the JSON Schema of verdict.json.
+
+    Examples
+    --------
+    >>> verdict_schema()["$id"]
+    'headgate.verdict/v1'
+    """
+    schema = msgspec.json.schema(Verdict)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID, **schema}
