@@ -1,0 +1,455 @@
+"""What a user imports: run a suite, stream its results, judge runs, read them as tables."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from headgate.conduct.loop import run_loop
+from headgate.conduct.prepare import prepare
+from headgate.conduct.run import Conductor, RunOptions, RunSummary
+from headgate.conduct.scoring import bind_scorers
+from headgate.conduct.scoring import score_run as score_results
+from headgate.decide.verdict import Verdict
+from headgate.errors import ConfigError, Interrupted
+from headgate.execute.transport import Transport
+from headgate.execute.transports.httpx_client import HttpxTransport
+from headgate.result import Result
+from headgate.store.dataset import scan, scan_scores
+from headgate.store.layout import RunFolder
+from headgate.store.manifest import read_manifest
+from headgate.store.run import RunStore
+from headgate.store.verify import verify
+from headgate.suite.files import load_suite
+from headgate.suite.model import Suite
+
+if TYPE_CHECKING:
+    import httpx
+
+    from headgate.stats import Estimate
+
+__all__ = [
+    "Estimate",
+    "Result",
+    "Run",
+    "Suite",
+    "Verdict",
+    "compare",
+    "gate",
+    "load_suite",
+    "run",
+    "run_async",
+    "scan",
+    "scan_scores",
+    "score_run",
+    "stream",
+    "verify",
+]
+
+_T = TypeVar("_T")
+_HELD = 4096
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Estimate":  # scipy comes with it, and a run needs neither
+        from headgate.stats import Estimate
+
+        return Estimate
+    raise AttributeError(f"module 'headgate.api' has no attribute {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run directory, and how it stood when the call returned.
+
+    Attributes
+    ----------
+    path : Path
+        The directory.
+    planned : int
+        Jobs in the plan.
+    counts : mapping of str to int
+        Jobs that have a row, by status.
+    """
+
+    path: Path
+    planned: int
+    counts: Mapping[str, int]
+
+    @property
+    def done(self) -> int:
+        """Jobs that have a row."""
+        return sum(self.counts.values())
+
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
+
+RunPath = str | os.PathLike[str]
+Watch = Callable[[Conductor], object]
+
+
+def run(
+    suite: Suite,
+    *,
+    out: RunPath,
+    limit: int | None = None,
+    retry_errors: bool = False,
+    client: httpx.AsyncClient | None = None,
+) -> Run:
+    """Run a suite, or go on where it stopped, and score it.
+
+    It works inside a running event loop too (a notebook): the run then has a thread of its own.
+
+    Parameters
+    ----------
+    suite : Suite
+        What to run; see :func:`load_suite`.
+    out : path
+        The run directory; if it holds this plan already, only what is missing runs.
+    limit : int, optional
+        Only the first so many items.
+    retry_errors : bool
+        Errored jobs are run again.
+    client : httpx.AsyncClient, optional
+        Sends the requests, with its proxies and certificates; it is closed at the end.
+
+    Returns
+    -------
+    Run
+        The directory and its counts; errors are rows, not exceptions.
+
+    Raises
+    ------
+    ConfigError
+        If the suite is wrong, or the directory holds another plan; no request has been sent then.
+    EndpointError
+        If an endpoint cannot serve at all; what is done is kept.
+    StoreError
+        If rows cannot be made durable.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="sums",
+    ...     items=[{"question": f"{n} + 1 = ?", "target": n + 1} for n in range(20)],
+    ...     prompts={"plain": "{{ question }}"},
+    ...     models=[{"id": "small", "provider": "simulated", "simulate": {"accuracy": 1.0, "latency_s": 0}}],
+    ...     scorers=[{"name": "correct", "type": "exact_match"}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = hg.run(suite, out=folder + "/run")
+    ...     hg.scan_scores(done).select("value").collect().mean().item(), done.counts["ok"]
+    (1.0, 20)
+    """
+    return _complete(run_async(suite, out=out, limit=limit, retry_errors=retry_errors, client=client))
+
+
+async def run_async(
+    suite: Suite,
+    *,
+    out: RunPath,
+    limit: int | None = None,
+    retry_errors: bool = False,
+    client: httpx.AsyncClient | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Run a suite inside an asyncio event loop; as :func:`run`.
+
+    Parameters
+    ----------
+    watch : callable, optional
+        Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``statistics()`` and ``stop()`` are its.
+
+    Examples
+    --------
+    >>> import asyncio, headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="echo",
+    ...     items=[{"word": "one"}, {"word": "two"}],
+    ...     prompts={"say": "{{ word }}"},
+    ...     models=[{"id": "echo", "provider": "python", "call": lambda messages: messages[-1]["content"]}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
+    2
+    """
+    prepared = prepare(suite, Path(out))
+    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
+    conductor = Conductor(prepared, options=options)
+    if watch is not None:
+        watch(conductor)
+    summary = await _conduct(conductor, prepared.store)
+    if conductor.stopped:
+        raise Interrupted(f"stopped with {summary.done:,} of {summary.planned:,} jobs done; the same call resumes")
+    return Run(summary.path, summary.planned, summary.counts)
+
+
+async def _conduct(conductor: Conductor, store: RunStore) -> RunSummary:
+    try:
+        await conductor.execute()
+    except BaseException:
+        store.close()
+        raise
+    return await conductor.finish()
+
+
+async def stream(
+    suite: Suite,
+    *,
+    out: RunPath,
+    limit: int | None = None,
+    retry_errors: bool = False,
+    client: httpx.AsyncClient | None = None,
+) -> AsyncIterator[Result]:
+    """Run a suite and yield each result once it is durable.
+
+    A slow consumer holds the engine back: at most 4,096 results (and those in flight) wait. Leaving the loop early
+    stops the run, which stays resumable; rows of earlier calls are not yielded again, :func:`scan` has them. Scores are
+    written at the end.
+
+    Examples
+    --------
+    >>> import asyncio, headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="echo",
+    ...     items=[{"word": "one"}, {"word": "two"}],
+    ...     prompts={"say": "{{ word }}"},
+    ...     models=[{"id": "echo", "provider": "python", "call": lambda messages: messages[-1]["content"]}],
+    ... )
+    >>> async def collect(out):
+    ...     return sorted([result.output async for result in hg.stream(suite, out=out)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     asyncio.run(collect(folder + "/run"))
+    ['one', 'two']
+    """
+    prepared = prepare(suite, Path(out))
+    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
+    held = _Held()
+    conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
+    work = asyncio.create_task(_conduct(conductor, prepared.store))
+    work.add_done_callback(lambda _: held.end())
+    try:
+        async with aclosing(held.results()) as results:
+            async for result in results:
+                yield result
+        await work
+    finally:
+        conductor.stop()
+        held.end()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+class _Held:
+    """Results on their way to a consumer: from the engine's hand to the consumer's."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[list[Result] | None] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._waiting = 0
+
+    def take(self) -> Awaitable[object] | None:
+        """Count a result in; return what the engine's worker waits for when there are too many."""
+        self._waiting += 1
+        if self._waiting >= _HELD:
+            self._room.clear()
+        return None if self._room.is_set() else self._room.wait()
+
+    def put(self, results: list[Result]) -> None:
+        """Hand over what has become durable."""
+        self._queue.put_nowait(results)
+
+    def end(self) -> None:
+        """Say that no more will come."""
+        self._room.set()
+        self._queue.put_nowait(None)
+
+    async def results(self) -> AsyncGenerator[Result, None]:
+        """Yield what has become durable."""
+        while (results := await self._queue.get()) is not None:
+            for result in results:
+                yield result
+                self._waiting -= 1
+                if self._waiting < _HELD:
+                    self._room.set()
+
+
+def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
+    """Score a run again, replacing its scores; no model under test is called.
+
+    Parameters
+    ----------
+    run : path or Run
+        A run directory.
+    suite : Suite, optional
+        Whose scorers to use; default: those the run was started with.
+
+    Returns
+    -------
+    dict of str to int
+        Answers that could not be scored, by scorer.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="echo",
+    ...     items=[{"word": "one"}, {"word": "two"}],
+    ...     prompts={"say": "{{ word }}"},
+    ...     models=[{"id": "echo", "provider": "python", "call": lambda messages: messages[-1]["content"]}],
+    ... )
+    >>> scored = suite.model_copy(update={"scorers": hg.Suite.model_validate(
+    ...     {**suite.model_dump(), "scorers": [{"name": "has_o", "type": "contains", "target": "o"}]}).scorers})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = hg.run(suite, out=folder + "/run")
+    ...     hg.score_run(done, suite=scored)
+    {'has_o': 0}
+    """
+    path = Path(run)
+    declared = Suite.model_validate(read_manifest(RunFolder(path).manifest).suite) if suite is None else suite
+    scorers = bind_scorers(declared)
+    with RunStore.open(path) as store:
+        return _complete(score_results(store, scorers))
+
+
+def gate(
+    run: RunPath, *, baseline: RunPath | None = None, suite: Suite | None = None, candidate: str | None = None
+) -> Verdict:
+    """Judge a stored run by its gates.
+
+    Parameters
+    ----------
+    run : path or Run
+        The candidate's run; with a ``compare`` that both arms are in, the only one needed.
+    baseline : path or Run, optional
+        The baseline's run.
+    suite : Suite, optional
+        Whose gates hold; default: the suite that the run was started with.
+    candidate : str, optional
+        ``prompt=NAME`` or ``model=NAME``: judge this arm in place of the declared candidate.
+
+    Returns
+    -------
+    Verdict
+        ``print`` shows it as a table; ``to_json()`` is the file ``verdict.json``.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to judge: no gates, an unknown arm, missing scores.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="sums",
+    ...     items=[{"question": f"{n} + 1 = ?", "target": n + 1} for n in range(150)],
+    ...     prompts={"old": "{{ question }}", "new": "Sum: {{ question }}"},
+    ...     models=[{"id": "small", "provider": "simulated",
+    ...              "simulate": {"accuracy": {"old": 0.95, "new": 0.5}, "latency_s": 0}}],
+    ...     scorers=[{"name": "correct", "type": "exact_match"}],
+    ...     compare={"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}},
+    ...     gates=[{"metric": "correct", "margin": 0.05}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     verdict = hg.gate(hg.run(suite, out=folder + "/run"))
+    >>> verdict.verdict, verdict.exit_code
+    ('fail', 1)
+    """
+    from headgate.conduct.judging import gate_runs
+
+    base = None if baseline is None else Path(baseline)
+    return gate_runs(Path(run), baseline=base, suite=suite, candidate=candidate)
+
+
+def compare(
+    candidate: RunPath,
+    baseline: RunPath,
+    *,
+    metric: str,
+    prompt: str | None = None,
+    model: str | None = None,
+    confidence: float = 0.95,
+) -> Estimate:
+    """Estimate the difference of a metric between two runs, paired by item; an estimate, not a verdict.
+
+    Parameters
+    ----------
+    metric : str
+        A scorer's name, or a built-in metric.
+    prompt, model : str, optional
+        Which cell, where the runs have several.
+
+    Returns
+    -------
+    Estimate
+        Candidate minus baseline, with a two-sided interval.
+
+    Raises
+    ------
+    ConfigError
+        If a run lacks the metric, no cell pairs, or several do.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> def suite(accuracy):
+    ...     return hg.Suite(
+    ...         name="sums",
+    ...         items=[{"q": f"{n} + 1 = ?", "target": n + 1} for n in range(100)],
+    ...         prompts={"p": "{{ q }}"},
+    ...         models=[{"id": "small", "provider": "simulated", "simulate": {"accuracy": accuracy, "latency_s": 0}}],
+    ...         scorers=[{"name": "correct", "type": "exact_match"}])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     old, new = (hg.run(suite(a), out=f"{folder}/{a}") for a in (0.9, 0.5))
+    ...     difference = hg.compare(new, old, metric="correct")
+    >>> difference.low < difference.value < difference.high < 0
+    True
+    """
+    from headgate.conduct.estimates import compare_cells
+
+    cells = compare_cells(Path(candidate), Path(baseline), metric, confidence=confidence)
+    chosen = [cell for cell in cells if prompt in {None, cell.prompt} and model in {None, cell.model}]
+    if len(chosen) != 1:
+        known = "; ".join(f"prompt {cell.prompt}, model {cell.model}" for cell in cells)
+        raise ConfigError(
+            f"{len(chosen)} cells fit", field="compare", mend=f"choose one by `prompt` and `model`: {known}"
+        )
+    if chosen[0].estimate is None:
+        raise ConfigError("fewer than two items have a value in both runs", file=Path(candidate), field=metric)
+    return chosen[0].estimate
+
+
+def _transport(client: httpx.AsyncClient | None) -> Transport | None:
+    return None if client is None else HttpxTransport(client)
+
+
+def _complete(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine to its end, in a thread of its own where an event loop runs already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run_loop(work)
+    outcome: list[_T] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            outcome.append(run_loop(work))
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            errors.append(error)
+
+    thread = threading.Thread(target=target, name="headgate-run")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return outcome[0]

@@ -1,0 +1,139 @@
+"""From run directories to a verdict: what the stored runs say, handed to the decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headgate.conduct.scoring import bind_scorers, check_scored
+from headgate.decide.facts import RunFacts
+from headgate.decide.judge import decide
+from headgate.decide.verdict import Verdict
+from headgate.errors import ConfigError
+from headgate.store.dataset import scan, scan_scores
+from headgate.store.layout import RunFolder
+from headgate.store.manifest import Manifest, read_manifest
+from headgate.suite.model import Arm, Compare, Suite
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_RESULTS = (
+    "job_id",
+    "item_id",
+    "cluster",
+    "prompt",
+    "model",
+    "seed",
+    "status",
+    "error_kind",
+    "stop_reason",
+    "latency_s",
+    "cost_usd",
+    "output_tokens",
+    "served_model",
+)
+_SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", "value")
+
+
+def gate_runs(
+    run: Path, *, baseline: Path | None = None, suite: Suite | None = None, candidate: str | None = None
+) -> Verdict:
+    """Judge a stored run by the gates of a suite.
+
+    Parameters
+    ----------
+    run : Path
+        The candidate's run directory.
+    baseline : Path, optional
+        The baseline's; without it both arms are in ``run``, or the gates are absolute.
+    suite : Suite, optional
+        Whose gates, policy and comparison hold; default: the suite that the run was started with.
+    candidate : str, optional
+        ``prompt=NAME`` or ``model=NAME``: judge this arm in place of the declared candidate.
+
+    Raises
+    ------
+    ConfigError
+        If the suite has no gates, an arm does not exist, or scores are missing.
+    """
+    manifest = read_manifest(RunFolder(run).manifest)
+    declared = suite or stored_suite(manifest)
+    compare = choose_compare(declared, candidate)
+    ours = read_facts(run, suite)
+    theirs = None if baseline is None else read_facts(baseline, None)
+    return decide(ours, theirs, gates=declared.gates, scorers=declared.scorers, compare=compare, policy=declared.policy)
+
+
+def stored_suite(manifest: Manifest) -> Suite:
+    """Return the suite that a run was started with; callables stand in it by name."""
+    return Suite.model_validate(manifest.suite)
+
+
+def choose_compare(suite: Suite, candidate: str | None) -> Compare | None:
+    """Return the comparison of a suite, with another candidate when one is asked for.
+
+    Raises
+    ------
+    ConfigError
+        If ``candidate`` is not ``prompt=NAME`` or ``model=NAME``, or names the baseline or nothing.
+    """
+    if candidate is None:
+        return suite.compare
+    axis, _, name = candidate.partition("=")
+    if axis not in {"prompt", "model"} or not name:
+        raise ConfigError("is no arm", field="--candidate", value=candidate, mend="write it like prompt=NAME")
+    if suite.compare is None or suite.compare.baseline.axis != axis:
+        raise ConfigError(
+            f"the suite compares no two {axis}s", field="--candidate", value=candidate, mend="declare `compare`"
+        )
+    names = set(suite.prompts) if axis == "prompt" else {model.id for model in suite.models}
+    if name not in names:
+        raise ConfigError(
+            "is not declared", field="--candidate", value=name, mend=f"choose of {', '.join(sorted(names))}"
+        )
+    if name == suite.compare.baseline.value:
+        raise ConfigError("is the baseline", field="--candidate", value=name, mend="choose another arm")
+    return Compare(baseline=suite.compare.baseline, candidate=Arm.model_validate({axis: name}))
+
+
+def read_facts(path: Path, suite: Suite | None) -> RunFacts:
+    """Collect what a decision needs to know of a stored run.
+
+    Parameters
+    ----------
+    suite : Suite, optional
+        Whose scorers must be there as they are declared now; None takes the scores as they are.
+    """
+    manifest = read_manifest(RunFolder(path).manifest)
+    versions = stored_versions(path)
+    if suite is None:
+        check_scored(path, {name: versions.get(name, "any") for name in manifest.scorers})
+    else:
+        wanted = {scorer.name: scorer.version for scorer in bind_scorers(suite)}
+        check_scored(path, wanted)
+        versions = wanted
+    return RunFacts(
+        run=str(path),
+        suite_digest=manifest.suite_digest,
+        plan_digest=manifest.plan.digest,
+        items_digest=manifest.plan.items.digest,
+        n_items=manifest.plan.items.n_items,
+        seeds=manifest.plan.seeds,
+        prompts={name: prompt.digest for name, prompt in manifest.plan.prompts.items()},
+        models={name: model.digest for name, model in manifest.plan.models.items()},
+        scorers=versions,
+        git=manifest.git,
+        results=_collect(scan(path), _RESULTS),
+        scores=_collect(scan_scores(path), _SCORES),
+    )
+
+
+def stored_versions(path: Path) -> dict[str, str]:
+    """Return the scorers that a run has scores of, by version."""
+    stems = (file.stem.rpartition("@") for file in RunFolder(path).score_files())
+    return {name: version for name, _, version in stems}
+
+
+def _collect(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    return frame.select(columns).collect(engine="streaming")

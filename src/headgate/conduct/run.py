@@ -1,0 +1,257 @@
+"""A run at work: the plan's jobs through the engine into the journal, then compaction and scores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from headgate.conduct.prepare import Prepared
+from headgate.conduct.scoring import score_run
+from headgate.errors import ConfigError
+from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
+from headgate.execute.engine import Engine, EngineStatistics, Work
+from headgate.execute.lanes import Lane
+from headgate.execute.transport import Transport
+from headgate.execute.transports import open_transport
+from headgate.plan import Job
+from headgate.result import Result
+from headgate.store.index import contains
+from headgate.suite.model import Lane as LaneDeclared
+from headgate.suite.model import Model, Simulation, Suite
+
+_CHUNK = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a call adds to the suite.
+
+    Attributes
+    ----------
+    limit : int, optional
+        Only the first so many items.
+    retry_errors : bool
+        Errored jobs are run again.
+    transport : Transport, optional
+        In place of the default one; it is closed with the run.
+    """
+
+    limit: int | None = None
+    retry_errors: bool = False
+    transport: Transport | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """How a run stands.
+
+    Attributes
+    ----------
+    counts : mapping of str to int
+        Jobs with a row, by status.
+    unscored : mapping of str to int
+        Answers that could not be scored, by scorer.
+    """
+
+    path: Path
+    planned: int
+    counts: Mapping[str, int]
+    unscored: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def done(self) -> int:
+        """Jobs that have a row."""
+        return sum(self.counts.values())
+
+
+class Conductor:
+    """Joins a prepared run's plan, engine and store.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        It is closed when :meth:`execute` returns.
+    options : RunOptions
+        What this call adds.
+    on_commit : callable, optional
+        Receives results once they are durable.
+    hold : callable, optional
+        Asked after each result; an awaitable that it returns holds the worker back.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        *,
+        options: RunOptions | None = None,
+        on_commit: Callable[[list[Result]], object] | None = None,
+        hold: Callable[[], Awaitable[object] | None] | None = None,
+    ) -> None:
+        self._prepared, self._options = prepared, options or RunOptions()
+        self._on_commit, self._hold = on_commit, hold
+        self._engine: Engine | None = None
+        self._stopped = False
+        self._todo = _todo(prepared, self._options)
+
+    @property
+    def todo(self) -> int:
+        """Jobs that this call will run."""
+        return sum(self._todo)
+
+    def statistics(self) -> EngineStatistics | None:
+        """Return what the engine has done; None before it starts."""
+        return None if self._engine is None else self._engine.statistics()
+
+    def stop(self) -> None:
+        """End the run early; committed rows stay, jobs in flight leave none."""
+        self._stopped = True
+        if self._engine is not None:
+            self._engine.stop()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stopped
+
+    async def execute(self) -> None:
+        """Run the jobs, and leave Parquet parts only.
+
+        Raises
+        ------
+        EndpointError
+            If an endpoint cannot serve this run.
+        StoreError
+            If rows cannot be made durable.
+        """
+        store = self._prepared.store
+        if any(self._todo) and not self._stopped:
+            async with AsyncExitStack() as stack:
+                writer = store.writer(on_commit=self._on_commit)
+                stack.push_async_callback(writer.aclose)
+
+                def sink(result: Result) -> Awaitable[None] | None:
+                    full = writer.append(result)
+                    held = None if self._hold is None else self._hold()
+                    return full if held is None else _both(full, held)
+
+                work = await _open_work(self._prepared, self._todo, self._options, stack)
+                self._engine = Engine(work, sink=sink, generation=store.generation)
+                minutes = self._prepared.suite.budget.max_minutes
+                if minutes is not None:
+                    timer = asyncio.get_running_loop().call_later(60 * minutes, self.stop)
+                    stack.callback(timer.cancel)
+                if not self._stopped:
+                    await self._engine.run()
+            store.compact()
+
+    async def finish(self) -> RunSummary:
+        """Score what is there, close the store, and say how the run stands."""
+        prepared, store = self._prepared, self._prepared.store
+        try:
+            unscored = await score_run(store, prepared.scorers)
+            return RunSummary(
+                path=store.files.path, planned=len(prepared.plan), counts=store.counts(), unscored=unscored
+            )
+        finally:
+            store.close()
+
+
+def _todo(prepared: Prepared, options: RunOptions) -> bytearray:
+    """Return one byte per job: 1 where it is still to be run."""
+    plan = prepared.plan
+    jobs = len(plan) if options.limit is None else min(len(plan), options.limit * len(plan.cells))
+    todo = bytearray(b"\x01") * jobs
+    done = prepared.store.done_job_ids(retry_errors=options.retry_errors)
+    if len(done):
+        for start in range(0, jobs, _CHUNK):
+            stop = min(start + _CHUNK, jobs)
+            flags = contains(done, plan.job_ids(start, stop))
+            todo[start:stop] = (~flags).astype("u1").tobytes()
+    return todo
+
+
+async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
+    """Open endpoints and lanes: one pool of workers per lane, each over its own jobs."""
+    suite = prepared.suite
+    lanes = list(declared_lanes(suite))
+    connections = sum(lane.concurrency for lane in lanes)
+    transport = options.transport
+    if transport is None and any(model.provider != "python" for model in suite.models):
+        transport = open_transport(connections=connections)
+    if transport is not None:
+        stack.push_async_callback(transport.aclose)
+    simulator = _open_simulator(suite, stack)
+    work: list[Work] = []
+    for lane in lanes:
+        endpoints: dict[str, Endpoint] = {}
+        for model in suite.models:
+            if model.id in lane.models:
+                endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
+        limits = Lane(requests_per_minute=lane.requests_per_minute, tokens_per_minute=lane.tokens_per_minute)
+        jobs = _jobs(prepared, todo, frozenset(lane.models))
+        models = tuple(lane.models)
+        work.append(Work(models=models, jobs=jobs, endpoints=endpoints, lane=limits, concurrency=lane.concurrency))
+    return work
+
+
+def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:
+    """Yield the lanes of a suite: the declared ones, and one for every quota that no lane names."""
+    yield from suite.lanes
+    named = {model for lane in suite.lanes for model in lane.models}
+    quotas: dict[tuple[str | None, ...], list[str]] = {}
+    for model in suite.models:
+        if model.id not in named:
+            quotas.setdefault((model.provider, model.api_key, model.base_url, model.name), []).append(model.id)
+    for models in quotas.values():
+        yield LaneDeclared.model_validate({"models": models})
+
+
+def _open(
+    model: Model, prepared: Prepared, lane: LaneDeclared, transport: Transport | None, simulator: str | None
+) -> Endpoint:
+    if model.provider == "python":
+        return CallableEndpoint("python", prepared.calls[model.id], threads=lane.concurrency)
+    assert transport is not None
+    suite = prepared.suite
+    return open_endpoint(model, transport=transport, base=suite.base, file=suite.file, simulator=simulator)
+
+
+def _open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
+    models: dict[str, Simulation] = {}
+    for model in suite.models:
+        if model.provider == "simulated" and model.base_url is None:
+            behaviour = model.simulate or Simulation.model_validate({})
+            if models.setdefault(model.name, behaviour) != behaviour:
+                raise ConfigError(
+                    "behaves in two ways",
+                    file=suite.file,
+                    field="models",
+                    value=model.name,
+                    mend="give each its own `model`",
+                )
+    if not models:
+        return None
+    from headgate.simulate.server import SimulatedServer  # it brings a web server along
+
+    return stack.enter_context(SimulatedServer(models)).base_url
+
+
+def _jobs(prepared: Prepared, todo: bytearray, models: frozenset[str]) -> Iterator[Job]:
+    """Yield the jobs of some models that are still to be run, in the plan's order, as they are asked for."""
+    plan = prepared.plan
+    wanted = [cell.model.id in models for cell in plan.cells]
+    cells = len(wanted)
+    index = todo.find(1)
+    while index >= 0:
+        if wanted[index % cells]:
+            yield plan[index]
+        index = todo.find(1, index + 1)
+
+
+async def _both(first: Awaitable[None] | None, second: Awaitable[object]) -> None:
+    if first is not None:
+        await first
+    await second

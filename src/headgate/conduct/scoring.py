@@ -1,0 +1,173 @@
+"""Scoring a run: results in, scores out, batch by batch; no model under test is called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from headgate.conduct.graders import grade_rows
+from headgate.errors import ConfigError
+from headgate.score.scorer import (
+    KEYS,
+    answered,
+    attach_scores,
+    check_pattern,
+    is_failure,
+    score_columns,
+    version,
+)
+from headgate.store.dataset import scan
+from headgate.store.layout import RunFolder
+from headgate.store.run import RunStore
+from headgate.suite.callables import resolve_callable
+from headgate.suite.items import ItemFile
+from headgate.suite.model import Python, Regex, Scorer, Suite
+from headgate.suite.prompts import Template
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class BoundScorer:
+    """A scorer whose callable, target template and version are known to be good."""
+
+    spec: Scorer
+    version: str
+    target: Template | None
+    call: Callable[..., Any] | None
+
+    @property
+    def name(self) -> str:
+        """Its name in the suite."""
+        return self.spec.name
+
+
+def bind_scorers(suite: Suite) -> tuple[BoundScorer, ...]:
+    """Resolve what the scorers of a suite name.
+
+    Raises
+    ------
+    ConfigError
+        If a callable cannot be imported, or a pattern or a target is malformed.
+    """
+    return tuple(_bind(suite, spec, f"scorers.{index}") for index, spec in enumerate(suite.scorers))
+
+
+def _bind(suite: Suite, spec: Scorer, field: str) -> BoundScorer:
+    call, target = None, None
+    if isinstance(spec, Python):
+        call = resolve_callable(spec.call, base=suite.base, field=f"{field}.call", file=suite.file)
+    elif isinstance(spec, Regex):
+        check_pattern(spec, field=f"{field}.pattern")
+    source = getattr(spec, "target", None)
+    if source is not None:
+        target = Template(source, file=None if suite.file is None else str(suite.file), where=f"{field}.target")
+    return BoundScorer(spec, version(spec, call), target, call)
+
+
+async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str, int]:
+    """Score all results of a run with every scorer, replacing its earlier scores.
+
+    Parameters
+    ----------
+    store : RunStore
+        The run, open for writing.
+
+    Returns
+    -------
+    dict of str to int
+        Rows that could not be scored, by scorer.
+    """
+    import polars as pl
+
+    items = ItemFile(store.files.items)
+    unscored: dict[str, int] = {}
+    for scorer in scorers:
+        frames = [
+            await _score_batch(scorer, batch, items)
+            for batch in _with_targets(scorer, _results(store.files.path), items)
+        ]
+        frame = pl.concat(frames) if frames else _empty()
+        unscored[scorer.name] = frame["value"].null_count()
+        store.write_scores(frame, scorer=scorer.name, version=scorer.version)
+    return unscored
+
+
+async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile) -> pl.DataFrame:
+    if not isinstance(scorer.spec, Python):
+        return score_columns(scorer.spec, batch)
+    assert scorer.call is not None
+    rows = answered(batch).filter(~is_failure())
+    wanted = _variables(items, set(rows["item_id"].unique()))
+    pairs = [(output, wanted[item]) for output, item in rows.select("output", "item_id").iter_rows()]
+    return attach_scores(scorer.spec, batch, await grade_rows(scorer.spec, scorer.call, pairs))
+
+
+def _results(path: Path) -> Iterator[pl.DataFrame]:
+    import polars as pl
+
+    columns = [*KEYS, "status", "output"]
+    frame = scan(path).select(columns).filter(pl.col("status") != "error")
+    yield from frame.collect_batches(chunk_size=_BATCH_ROWS)
+
+
+def _with_targets(scorer: BoundScorer, batches: Iterator[pl.DataFrame], items: ItemFile) -> Iterator[pl.DataFrame]:
+    if scorer.target is None:
+        yield from batches
+        return
+    targets = _targets(scorer.target, items)
+    for batch in batches:
+        yield batch.join(targets, on="item_id", how="left")
+
+
+def _targets(template: Template, items: ItemFile) -> pl.DataFrame:
+    """Return the target of every item, rendered by the scorer's template."""
+    import polars as pl
+
+    batches = items.batches(["item_id", "target", "variables_json"])
+    if template.source.strip("{} ") == "target" and template.source.startswith("{{"):
+        frames = [pl.DataFrame(pl.from_arrow(batch.select(["item_id", "target"]))) for batch in batches]
+        return pl.concat(frames).cast({"target": pl.String})
+    rows = [
+        (item_id, template.render(_columns(variables, target), row=f"item {item_id}"))
+        for batch in batches
+        for item_id, target, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+    ]
+    return pl.DataFrame(rows, schema={"item_id": pl.String, "target": pl.String}, orient="row")
+
+
+def _columns(variables: str, target: str | None) -> Mapping[str, Any]:
+    return {"target": target, **msgspec.json.decode(variables)}
+
+
+def _variables(items: ItemFile, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for batch in items.batches(["item_id", "target", "variables_json"]):
+        for item_id, target, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            if item_id in wanted:
+                found[item_id] = _columns(variables, target)
+    return found
+
+
+def _empty() -> pl.DataFrame:
+    import polars as pl
+
+    text = dict.fromkeys([*KEYS[:-1], "label", "explanation"], pl.String)
+    return pl.DataFrame(schema={**text, "seed": pl.Int64, "value": pl.Float64})
+
+
+def check_scored(path: Path, versions: Mapping[str, str]) -> None:
+    """Raise ConfigError if a run lacks scores of these scorers in these versions."""
+    there = {file.stem for file in RunFolder(path).score_files()}
+    missing = sorted(name for name, scored in versions.items() if f"{name}@{scored}" not in there)
+    if missing:
+        raise ConfigError(
+            f"has no scores of {', '.join(missing)} as declared now", file=path, mend=f"run: headgate score {path}"
+        )
