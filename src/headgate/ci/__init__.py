@@ -1,0 +1,1 @@
+"""Verdicts to other systems, and the files that ``headgate init`` writes."""

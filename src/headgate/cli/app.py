@@ -1,0 +1,157 @@
+"""The commands, their arguments and their help; what they do stands in the sibling modules, imported when called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="headgate",
+    help="Runs large LLM evaluations and says, with error bars, whether a change may pass.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YAML, TOML or JSON.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME.")]
+Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+@app.callback(invoke_without_command=True)
+def headgate(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Handle the options before any command."""
+    if version:
+        from headgate import __version__
+
+        typer.echo(f"headgate {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write it.")] = Path("headgate-demo"),
+    quiet: Quiet = False,
+) -> None:
+    """Run the whole job on simulated models over loopback HTTP: no key, no network."""
+    from headgate.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(out, quiet=quiet))
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files.")] = Path(),
+    *,
+    quiet: Quiet = False,
+) -> None:
+    """Write a suite to start from: suite.yaml, items, prompts and a scorer."""
+    from headgate.cli.commands import init_suite
+
+    init_suite(folder, quiet=quiet)
+
+
+@app.command()
+def run(
+    suite: SuiteFile,
+    *,
+    out: Out = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
+    retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a suite, or go on where it stopped; score it; never gate."""
+    from headgate.cli.commands import run_suite
+
+    run_suite(suite, out=out, limit=limit, retry_errors=retry_errors, json=json, quiet=quiet)
+
+
+@app.command()
+def score(
+    run: RunFolder,
+    *,
+    suite: Annotated[Path | None, typer.Option("--suite", help="Suite file with the scorers; default: as run.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score a run again; calls no model."""
+    from headgate.cli.commands import score_run
+
+    score_run(run, suite=suite, json=json, quiet=quiet)
+
+
+@app.command()
+def gate(
+    run: RunFolder,
+    *,
+    baseline: Annotated[Path | None, typer.Option("--baseline", metavar="RUN", help="Run to compare with.")] = None,
+    suite: Annotated[Path | None, typer.Option("--suite", help="Suite file with the gates; default: as run.")] = None,
+    candidate: Annotated[
+        str | None, typer.Option("--candidate", metavar="AXIS=NAME", help="Judge this arm, such as prompt=NAME.")
+    ] = None,
+    on_inconclusive: Annotated[
+        str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
+    ] = None,
+    verdict: Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge a run. Exit codes: 0 pass, 1 fail, 20 inconclusive, 3 invalid, 2 usage."""
+    from headgate.cli.commands import gate_run
+
+    files = {"verdict": verdict, "markdown": markdown}
+    raise typer.Exit(
+        gate_run(
+            run,
+            baseline=baseline,
+            suite=suite,
+            candidate=candidate,
+            on_inconclusive=on_inconclusive,
+            files=files,
+            json=json,
+            quiet=quiet,
+        )
+    )
+
+
+@app.command()
+def show(run: RunFolder, *, json: Json = False) -> None:
+    """Show what a run holds: rows, errors, scores with intervals, latency, tokens."""
+    from headgate.cli.commands import show_run
+
+    show_run(run, json=json)
+
+
+@app.command()
+def compare(
+    candidate: Annotated[Path, typer.Argument(metavar="RUN", help="The candidate run.")],
+    baseline: Annotated[Path, typer.Argument(metavar="BASELINE", help="The baseline run.")],
+    *,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="Only this metric; may be repeated.")] = None,
+    confidence: Annotated[float, typer.Option("--confidence", help="Two-sided level of the intervals.")] = 0.95,
+    json: Json = False,
+) -> None:
+    """Compare two runs, metric by metric; an estimate, not a verdict."""
+    from headgate.cli.commands import compare_runs
+
+    compare_runs(candidate, baseline, metrics=metric, confidence=confidence, json=json)
+
+
+@app.command()
+def verify(run: RunFolder, *, json: Json = False, quiet: Quiet = False) -> None:
+    """Check every file of a run against its manifest and checksums."""
+    from headgate.cli.commands import verify_run
+
+    raise typer.Exit(verify_run(run, json=json, quiet=quiet))

@@ -1,0 +1,179 @@
+"""What the commands do: call the API, print facts or JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+import headgate.api as hg
+from headgate.ci.starter import write_suite
+from headgate.cli.running import run_shown
+from headgate.decide.verdict import EXIT_CODES, Verdict
+from headgate.errors import ConfigError, HeadgateError
+from headgate.report.markdown import verdict_markdown
+from headgate.report.terminal import estimate_cells, format_counts, format_table, print_verdict
+from headgate.store.disk import replace_bytes
+from headgate.store.layout import RunFolder
+from headgate.store.manifest import read_manifest
+from headgate.store.run import count_statuses
+
+if TYPE_CHECKING:
+    from headgate.conduct.estimates import CellEstimate
+
+
+def init_suite(folder: Path, *, quiet: bool) -> None:
+    """Write the starter suite."""
+    written = write_suite(folder)
+    if not quiet:
+        for path in written:
+            _print(f"wrote {path}")
+        _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+
+
+def run_suite(path: Path, *, out: Path | None, limit: int | None, retry_errors: bool, json: bool, quiet: bool) -> None:
+    """Run or resume a suite."""
+    suite = hg.load_suite(path)
+    folder = out or Path("runs") / suite.name
+    done = run_shown(suite, out=folder, limit=limit, retry_errors=retry_errors, quiet=quiet)
+    if json:
+        _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
+    elif not quiet:
+        _print(format_counts(done.counts, done.planned))
+        _print(f"results in {done.path}")
+
+
+def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
+    """Score a run again."""
+    unscored = hg.score_run(run, suite=None if suite is None else hg.load_suite(suite))
+    if json:
+        _print_json({"run": str(run), "unscored": unscored})
+    elif not quiet:
+        rows = [[name, str(count)] for name, count in unscored.items()]
+        _print(format_table(["scorer", "could not be scored"], rows))
+
+
+def gate_run(
+    run: Path,
+    *,
+    baseline: Path | None,
+    suite: Path | None,
+    candidate: str | None,
+    on_inconclusive: str | None,
+    files: Mapping[str, Path | None],
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Judge a run, write the verdict, and return its exit code."""
+    if on_inconclusive not in {None, "keep", "pass", "fail"}:
+        raise ConfigError("is unknown", field="--on-inconclusive", value=on_inconclusive, mend="use keep, pass or fail")
+    declared = None if suite is None else hg.load_suite(suite)
+    verdict = hg.gate(run, baseline=baseline, suite=declared, candidate=candidate)
+    if on_inconclusive is not None and verdict.verdict == "inconclusive":
+        mapped = EXIT_CODES["inconclusive" if on_inconclusive == "keep" else on_inconclusive]  # type: ignore[index]
+        verdict = msgspec.structs.replace(verdict, exit_code=mapped)
+    write_verdict(verdict, files["verdict"] or run / "verdict.json")
+    if files["markdown"] is not None:
+        replace_bytes(files["markdown"], verdict_markdown(verdict).encode())
+    if json:
+        _print(verdict.to_json().decode().rstrip())
+    elif not quiet:
+        print_verdict(verdict, stream=sys.stdout)
+    return verdict.exit_code
+
+
+def write_verdict(verdict: Verdict, path: Path) -> None:
+    """Write verdict.json, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_bytes(path, verdict.to_json())
+
+
+def show_run(run: Path, *, json: bool) -> None:
+    """Show what a run holds."""
+    from headgate.conduct.estimates import summarize_run
+
+    manifest = read_manifest(RunFolder(run).manifest)
+    counts = count_statuses(RunFolder(run))
+    cells = summarize_run(run)
+    if json:
+        facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
+        _print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
+        return
+    commit = (
+        ""
+        if manifest.git is None
+        else f", commit {manifest.git.commit[:12]}" + (" (dirty)" if manifest.git.dirty else "")
+    )
+    _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}")
+    _print(format_counts(counts, manifest.plan.n_jobs))
+    _print("")
+    _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
+    _print("")
+    _print(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
+
+
+def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, confidence: float, json: bool) -> None:
+    """Compare two runs, metric by metric."""
+    from headgate.conduct.estimates import compare_cells, metrics_of
+
+    if not 0.5 < confidence < 1:
+        raise ConfigError("is not between 0.5 and 1", field="--confidence", value=confidence)
+    common = metrics_of(read_manifest(RunFolder(candidate).manifest))
+    other = metrics_of(read_manifest(RunFolder(baseline).manifest))
+    wanted = metrics or [metric for metric in common if metric in other]
+    cells = [cell for metric in wanted for cell in compare_cells(candidate, baseline, metric, confidence=confidence)]
+    if json:
+        _print_json(
+            {"candidate": str(candidate), "baseline": str(baseline), "differences": list(map(_cell_json, cells))}
+        )
+        return
+    heads = ["metric", "prompt", "model", "candidate - baseline", f"{confidence:.0%} interval", "items"]
+    _print(format_table(heads, map(_cell_row, cells)))
+
+
+def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
+    """Check a run's files; 0 when none is damaged (it may be unfinished), else 3."""
+    problems = hg.verify(run)
+    damaged = [problem for problem in problems if not problem.unfinished]
+    if json:
+        _print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
+        return HeadgateError.exit_code if damaged else 0
+    for problem in problems:
+        if problem in damaged or not quiet:
+            sys.stderr.write(f"{problem}\n")
+    if not damaged and not quiet:
+        _print(f"{run}: every file is as it was written")
+    return HeadgateError.exit_code if damaged else 0
+
+
+def _cell_row(cell: CellEstimate) -> list[str]:
+    return [cell.metric, cell.prompt, cell.model, *estimate_cells(cell.estimate)]
+
+
+def _cell_json(cell: CellEstimate) -> dict[str, Any]:
+    estimate = None if cell.estimate is None else _plain(dataclasses.asdict(cell.estimate))
+    return {"metric": cell.metric, "prompt": cell.prompt, "model": cell.model, "estimate": estimate}
+
+
+def _plain(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return JSON data: paths as text, numbers that are not finite as null."""
+
+    def value(item: Any) -> Any:
+        if isinstance(item, float) and not math.isfinite(item):
+            return None
+        return str(item) if isinstance(item, Path) else item
+
+    return {key: value(item) for key, item in facts.items()}
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+
+
+def _print_json(facts: Mapping[str, Any]) -> None:
+    _print(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())

@@ -1,0 +1,74 @@
+"""``headgate run`` at work: progress, signals, and how to resume."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from headgate.api import Run, run_async
+from headgate.conduct.loop import run_loop
+from headgate.conduct.run import Conductor
+from headgate.errors import Interrupted
+from headgate.report.progress import Progress
+from headgate.suite.model import Suite
+
+_TICK_S = 0.5
+
+
+def run_shown(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
+    """Run a suite with progress on stderr.
+
+    SIGINT and SIGTERM end it in order: what is committed stays, the journal is sealed. A second signal ends it at once,
+    and no committed row is lost by that either.
+
+    Raises
+    ------
+    Interrupted
+        After a signal.
+    """
+    return run_loop(_run(suite, out=out, limit=limit, retry_errors=retry_errors, quiet=quiet))
+
+
+async def _run(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
+    conductor: list[Conductor] = []
+    received: list[signal.Signals] = []
+    loop = asyncio.get_running_loop()
+
+    def stop(number: signal.Signals) -> None:
+        if received:
+            # At once, without clean-up: committed rows are durable, and a torn segment is read up to its tear.
+            os._exit(Interrupted.exit_code)
+        received.append(number)
+        sys.stderr.write(f"headgate: {number.name}: sealing what is done; once more ends at once\n")
+        for running in conductor:
+            running.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    shown: list[asyncio.Task[None]] = []
+
+    def watch(running: Conductor) -> None:
+        conductor.append(running)
+        if received:
+            running.stop()
+        if not quiet:
+            shown.append(asyncio.create_task(_show(running)))
+
+    try:
+        return await run_async(suite, out=out, limit=limit, retry_errors=retry_errors, watch=watch)
+    except Interrupted as error:
+        raise Interrupted(f"{error}\nTo resume: headgate run {suite.file or 'SUITE'} --out {out}") from error
+    finally:
+        for task in shown:
+            task.cancel()
+        await asyncio.gather(*shown, return_exceptions=True)
+
+
+async def _show(running: Conductor) -> None:
+    with Progress(running.statistics, total=running.todo, stream=sys.stderr) as progress:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            progress.tick()

@@ -1,0 +1,21 @@
+"""Untrusted text made inert: what a prompt, a model or a file name says must never act in Markdown."""
+
+from __future__ import annotations
+
+from headgate.decide.table import one_line
+
+
+def markdown(text: str, *, limit: int = 200) -> str:
+    """Return text for a Markdown table cell: no markup, link, mention, reference, HTML or table break acts.
+
+    Every character that is no letter, number or space becomes a numeric reference, which every renderer shows as text.
+
+    Examples
+    --------
+    >>> markdown("@team #1 |")
+    '&#64;team &#35;1 &#124;'
+    """
+    shown = one_line(text, limit=limit)
+    return "".join(
+        character if character.isalnum() or character == " " else f"&#{ord(character)};" for character in shown
+    )

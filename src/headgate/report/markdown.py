@@ -1,0 +1,60 @@
+"""A verdict as Markdown, for a job summary or a comment."""
+
+from __future__ import annotations
+
+from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
+from headgate.report.inert import markdown
+
+_MARKS = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️", "invalid": "⛔"}
+_HEAD = "| | metric | cell | rule | baseline | candidate | estimate | limits | items | p |"
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    """Return the verdict as a Markdown page: heading, one table row per gate and cell, and the counts of jobs.
+
+    Names and reasons are inert; see :mod:`headgate.report.inert`.
+    """
+    lines = [
+        f"## {_MARKS[verdict.verdict]} headgate: {verdict.verdict}",
+        "",
+        markdown(verdict.reason, limit=500),
+        "",
+        _HEAD,
+        "|" + "---|" * 10,
+        *(_row(row) for row in verdict.metrics),
+        "",
+        _jobs("candidate", verdict.errors.candidate),
+    ]
+    if verdict.errors.baseline is not None:
+        lines.append(_jobs("baseline", verdict.errors.baseline))
+    lines += ["", f"Error rates are held at {verdict.alpha:g}; limits are one-sided."]
+    return "\n".join(lines) + "\n"
+
+
+def _row(row: MetricRow) -> str:
+    tier = "" if row.tier == "blocking" else f" ({row.tier})"
+    rule = row.rule if row.margin is None else f"{row.rule} {row.margin:g}"
+    cells = [
+        f"{_MARKS[row.verdict]} {row.verdict}{tier}",
+        markdown(row.name),
+        markdown(" ".join(row.cell.values())),
+        markdown(rule),
+        *map(_number, (row.baseline_mean, row.candidate_mean, row.estimate)),
+        f"{_number(row.low)} … {_number(row.high)}",
+        str(row.n_items),
+        _number(row.p_value),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _jobs(arm: str, counts: ArmErrors) -> str:
+    kinds = ", ".join(f"{markdown(kind)} {number}" for kind, number in sorted(counts.kinds.items()))
+    return (
+        f"- {arm}: {counts.planned} jobs, {counts.ok} ok, {counts.refused} refused, {counts.errored} errored"
+        + (f" ({kinds})" if kinds else "")
+        + f", {counts.not_run} not run, {counts.unscored} unscored"
+    )

@@ -1,0 +1,230 @@
+"""The commands as a user runs them: processes, exit codes, stdout and stderr."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from headgate.cli.main import run_command
+from headgate.decide.verdict import Verdict, verdict_schema
+
+
+def declared(accuracy, *, gates=None, n_items=120, seeds=2):
+    return {
+        "name": "sums",
+        "items": {"rows": [{"question": f"{n} + 1", "target": n + 1} for n in range(n_items)]},
+        "prompts": {"old": "{{ question }}", "new": "Sum: {{ question }}"},
+        "models": [
+            {"id": "small", "provider": "simulated", "simulate": {"accuracy": accuracy, "latency_s": 0.001}},
+        ],
+        "seeds": seeds,
+        "scorers": [{"name": "correct", "type": "numeric"}],
+        "compare": {"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}},
+        "gates": gates or [{"metric": "correct", "margin": 0.1}],
+    }
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Three finished runs: an equal candidate, a worse one, and one of few items."""
+    folder = tmp_path_factory.mktemp("runs")
+    suites = {
+        "equal": declared({"old": 0.9, "new": 0.9}),
+        "worse": declared({"old": 0.9, "new": 0.5}),
+        "few": declared({"old": 0.9, "new": 0.9}, n_items=8),
+    }
+    for name, suite in suites.items():
+        (folder / f"{name}.json").write_text(json.dumps(suite))
+        assert run_command(["run", str(folder / f"{name}.json"), "--out", str(folder / name), "--quiet"]) == 0
+    return folder
+
+
+def call(*words, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "headgate", *map(str, words)], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "code"), [("equal", "PASS", 0), ("worse", "FAIL", 1), ("few", "INCONCLUSIVE", 20)]
+)
+def test_gate_leaves_with_the_code_of_its_verdict_and_writes_it(runs, name, verdict, code):
+    ran = call("gate", runs / name)
+    assert ran.returncode == code, ran.stderr
+    assert ran.stdout.startswith(verdict)
+    written = json.loads((runs / name / "verdict.json").read_bytes())
+    jsonschema.validate(written, verdict_schema())
+    assert (written["verdict"], written["exit_code"]) == (verdict.lower(), code)
+
+
+@pytest.mark.parametrize(("word", "code"), [("keep", 20), ("pass", 0), ("fail", 1)])
+def test_on_inconclusive_maps_20_and_nothing_else(runs, word, code):
+    assert call("gate", runs / "few", "--on-inconclusive", word, "--quiet").returncode == code
+    assert call("gate", runs / "worse", "--on-inconclusive", word, "--quiet").returncode == 1
+
+
+def test_gate_prints_json_and_writes_where_it_is_told(runs, tmp_path):
+    ran = call(
+        "gate", runs / "equal", "--json", "--verdict", tmp_path / "deep" / "v.json", "--markdown", tmp_path / "v.md"
+    )
+    assert Verdict.from_json(ran.stdout).verdict == "pass"
+    assert Verdict.from_json((tmp_path / "deep" / "v.json").read_bytes()).verdict == "pass"
+    assert (tmp_path / "v.md").read_text().startswith("## ✅ headgate: pass")
+
+
+def test_gate_against_another_run(runs, tmp_path):
+    other = declared({"old": 0.9, "new": 0.5})
+    del other["compare"]
+    for name, accuracy in (("main", 0.9), ("change", 0.5)):
+        other["prompts"] = {"bot": "{{ question }}"}
+        other["models"][0]["simulate"]["accuracy"] = accuracy
+        (tmp_path / f"{name}.json").write_text(json.dumps(other))
+        assert run_command(["run", str(tmp_path / f"{name}.json"), "--out", str(tmp_path / name), "--quiet"]) == 0
+    ran = call("gate", tmp_path / "change", "--baseline", tmp_path / "main")
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    mismatched = call("gate", runs / "equal", "--baseline", runs / "few")
+    assert mismatched.returncode == 3
+    assert "items" in mismatched.stdout
+
+
+def test_another_candidate_is_judged_on_request(runs):
+    ran = call("gate", runs / "equal", "--candidate", "prompt=old")
+    assert ran.returncode == 2
+    assert ran.stderr == "headgate: --candidate: 'old' is the baseline; choose another arm\n"
+
+
+def test_run_prints_facts_as_json_and_resumes(runs):
+    ran = call("run", runs / "equal.json", "--out", runs / "equal", "--json")
+    assert json.loads(ran.stdout) == {
+        "run": str(runs / "equal"), "planned": 480, "counts": {"ok": 480, "error": 0, "refused": 0}
+    }  # fmt: skip
+
+
+def test_show_and_compare(runs):
+    shown = call("show", runs / "equal")
+    assert "480 jobs: 480 ok, 0 refused, 0 errors, 0 not run" in shown.stdout
+    facts = json.loads(call("show", runs / "equal", "--json").stdout)
+    estimate = next(e for e in facts["estimates"] if e["metric"] == "correct" and e["prompt"] == "new")["estimate"]
+    assert estimate["low"] < estimate["value"] < estimate["high"]
+    assert 0.8 < estimate["value"] < 1
+    compared = json.loads(call("compare", runs / "worse", runs / "equal", "--metric", "correct", "--json").stdout)
+    differences = {d["prompt"]: d["estimate"]["value"] for d in compared["differences"]}
+    assert differences["new"] < -0.2
+    assert differences["old"] == 0
+
+
+def test_score_again(runs):
+    before = sorted((runs / "equal" / "scores").iterdir())
+    ran = call("score", runs / "equal")
+    assert ran.returncode == 0, ran.stderr
+    assert sorted((runs / "equal" / "scores").iterdir()) == before
+
+
+def test_score_with_new_scorers_and_gate_with_them(runs, tmp_path):
+    suite = declared({"old": 0.9, "new": 0.9}, gates=[{"metric": "short", "min": 0.9}])
+    suite["scorers"].append({"name": "short", "type": "python", "call": "grades:short"})
+    (tmp_path / "grades.py").write_text("def short(output, item):\n    return len(output) < 10\n")
+    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    early = call("gate", runs / "equal", "--suite", tmp_path / "suite.json")
+    assert early.returncode == 2
+    assert "has no scores of short as declared now; run: headgate score" in early.stderr
+    assert call("score", runs / "equal", "--suite", tmp_path / "suite.json").returncode == 0
+    assert (
+        call("gate", runs / "equal", "--suite", tmp_path / "suite.json", "--verdict", tmp_path / "v.json").returncode
+        == 0
+    )
+
+
+def test_verify_finds_a_changed_file(runs, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(runs / "worse", tmp_path / "copy")
+    assert call("verify", copy).returncode == 0
+    part = next((copy / "results").iterdir())
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    ran = call("verify", copy)
+    assert ran.returncode == 3
+    assert part.name in ran.stderr
+
+
+def test_a_part_of_a_run_is_unfinished_and_not_damaged(runs, tmp_path):
+    assert call("run", runs / "equal.json", "--out", tmp_path / "part", "--limit", "3", "--quiet").returncode == 0
+    assert call("verify", tmp_path / "part").returncode == 0
+    gated = call("gate", tmp_path / "part", "--json")
+    assert gated.returncode == 20
+    assert json.loads(gated.stdout)["errors"]["candidate"]["not_run"] == 240 - 6
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "no-such.yaml"], "no-such.yaml: there is no such file"),
+        (["gate", "no-such-run"], "no-such-run: is not a run directory: it has no manifest.json"),
+        (["show", "."], ".: is not a run directory: it has no manifest.json"),
+        (
+            ["gate", "RUN", "--on-inconclusive", "maybe"],
+            "--on-inconclusive: 'maybe' is unknown; use keep, pass or fail",
+        ),
+        (["gate", "RUN", "--candidate", "new"], "--candidate: 'new' is no arm; write it like prompt=NAME"),
+        (["compare", "RUN", "RUN", "--confidence", "2"], "--confidence: 2.0 is not between 0.5 and 1"),
+    ],
+)
+def test_usage_errors_are_2_and_name_what_is_wrong(runs, tmp_path, words, said):
+    words = [str(runs / "equal") if word == "RUN" else word for word in words]
+    ran = call(*words, cwd=tmp_path)
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["no-such-command"], ["run"], ["run", "--no-such-option", "x"], ["run", "x", "--limit", "0"]]
+)
+def test_bad_arguments_are_2(words):
+    ran = call(*words)
+    assert ran.returncode == 2
+    assert "Usage" in ran.stderr
+
+
+def test_a_fault_of_headgate_is_never_a_verdict(monkeypatch, capsys):
+    import headgate.cli.commands
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(headgate.cli.commands, "show_run", broken)
+    assert run_command(["show", "."]) == 3
+    assert "this is a fault of headgate" in capsys.readouterr().err
+
+
+def test_the_version():
+    assert call("--version").stdout.startswith("headgate 0.")
+
+
+def test_help_names_every_command():
+    ran = call("--help")
+    assert ran.returncode == 0
+    for command in ("demo", "init", "run", "score", "gate", "show", "compare", "verify"):
+        assert f"\n  {command} " in ran.stdout
+
+
+def test_a_max_cost_that_cannot_be_held_is_refused(tmp_path):
+    (tmp_path / "suite.json").write_text(json.dumps({**declared(0.9), "budget": {"max_cost_usd": 5}}))
+    ran = call("run", "suite.json", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert "budget.max_cost_usd: 5.0 cannot be held: this version knows no prices; leave it out" in ran.stderr
+
+
+def test_a_deadline_ends_the_run_resumable(tmp_path):
+    suite = {**declared(0.9, n_items=2000), "budget": {"max_minutes": 0.02}}
+    suite["models"][0]["simulate"]["latency_s"] = 0.2
+    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    ran = call("run", "suite.json", "--out", "run", cwd=tmp_path)
+    assert ran.returncode == 130
+    assert "To resume: headgate run suite.json --out run" in ran.stderr

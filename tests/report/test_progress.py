@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import io
+
+from headgate.execute.engine import EngineStatistics
+from headgate.execute.lanes import LaneStatistics
+from headgate.report.progress import Progress, describe
+
+LANE = LaneStatistics(
+    models=("small",), concurrency=64, in_flight=12, waiting=3, admitted=500, requests_per_minute=600.0,
+    tokens_per_minute=None, paused_s=4.2,
+)  # fmt: skip
+STATISTICS = EngineStatistics(
+    elapsed_s=10.0, ok=480, refused=10, errors={"timeout": 10}, failures={"rate_limit": 7, "timeout": 40}, attempts=560,
+    in_flight=12, in_backoff=2, input_tokens=50_000, output_tokens=1_200, lanes=(LANE,),
+)  # fmt: skip
+
+
+def test_one_line_says_it_all():
+    assert describe(STATISTICS, 1500) == (
+        "500/1,500 jobs | 50/s | errors timeout 10 | retried rate_limit 7, timeout 40"
+        " | lanes small 12/64, 3 wait for the limit, paused 4 s | tokens 50,000 in, 1,200 out | left 20 s"
+    )
+
+
+def test_a_log_gets_plain_lines_and_no_control_characters():
+    log = io.StringIO()
+    with Progress(lambda: STATISTICS, total=1500, stream=log) as progress:
+        progress.tick()
+        assert log.getvalue() == ""  # not due yet
+    assert log.getvalue() == describe(STATISTICS, 1500) + "\n"
+
+
+def test_a_terminal_gets_a_live_display():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    with Progress(lambda: STATISTICS, total=1500, stream=terminal):
+        pass
+    assert "500/1,500 jobs" in terminal.getvalue()
+    assert "\x1b[" in terminal.getvalue()
+
+
+def test_nothing_is_said_before_the_engine_starts():
+    log = io.StringIO()
+    with Progress(lambda: None, total=10, stream=log):
+        pass
+    assert log.getvalue() == ""
