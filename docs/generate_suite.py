@@ -1,0 +1,149 @@
+"""Write the suite reference and the JSON Schema from the code: ``python docs/generate_suite.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from headgate.suite.schema import suite_schema
+
+HERE = Path(__file__).parent
+
+EXAMPLE = """\
+# yaml-language-server: $schema=schemas/suite-v1.json
+name: support-bot
+items: data/items.jsonl                 # CSV, JSONL, Parquet, a list, or {path, id, target, cluster, where, limit}
+prompts:                                # a file, or inline text / messages; jinja2 {{ variable }}
+  baseline: prompts/support-v1.prompt.yml
+  candidate: {text: "Answer briefly: {{ question }}"}
+models:
+  - {id: small, provider: openai, model: gpt-5-mini, api_key: env:OPENAI_API_KEY, params: {max_completion_tokens: 256}}
+  - {id: local, provider: openai-compatible, model: qwen3-8b, base_url: "http://vllm:8000/v1"}
+lanes:                                  # optional; a model in no lane has one of its own
+  - {models: [small], requests_per_minute: 5000, tokens_per_minute: 2000000, concurrency: 256}
+seeds: 3
+scorers:
+  - {name: correct, type: exact_match, target: "{{ target }}", ignore_case: true}
+  - {name: custom, type: python, call: "scorers:grade"}
+  - {name: no_pii, type: regex, pattern: '\\d{3}-\\d{2}-\\d{4}', negate: true}
+compare: {baseline: {prompt: baseline}, candidate: {prompt: candidate}}      # or {model: ...}; may be left out
+gates:
+  - {metric: correct, margin: 0.02}                       # candidate not worse than baseline by more than 2 points
+  - {metric: correct, min: 0.80}                          # absolute threshold
+  - {metric: latency_s, max_ratio: 1.2, tier: warning}    # latency_s, cost_usd, output_tokens, error_rate are built in
+  - {metric: no_pii, zero_tolerance: true}                # any occurrence fails
+policy: {alpha: 0.05, on_inconclusive: keep, max_error_rate: 0.01, max_seeds: 5}
+budget: {max_cost_usd: 20, max_minutes: 30}
+"""
+
+HEAD = """\
+# Suite file
+
+A suite declares an evaluation: what is asked, of whom, how the answers are scored, and what may pass. It is a YAML,
+TOML or JSON file, or [`hg.Suite`](api.md) with the same names. Paths are relative to the file. An unknown key is an
+error.
+
+```yaml
+{example}```
+
+The first line gives an editor the JSON Schema (docs/schemas/suite-v1.json): completion, and errors as you type. In TOML
+and JSON the key `$schema` does.
+
+YAML is read as YAML 1.2: `no`, `on` and dates are text. Values are not converted: `seeds: "3"` is an error.
+
+A suite is code: it names Python functions, keys and URLs. Running a stranger's suite with your keys is running a
+stranger's code with your keys.
+"""
+
+ORDER = (
+    "Items", "PromptSource", "Message", "Model", "Simulation", "Faults", "Lane", "ExactMatch", "Contains", "Regex",
+    "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
+)  # fmt: skip
+
+NOTES = {
+    "Items": """\
+A CSV cell is text, whatever it looks like; JSONL, Parquet and inline rows keep their types. All columns are variables
+of the templates.""",
+    "PromptSource": """\
+| file | what it is |
+|---|---|
+| `.txt` `.md` `.jinja` `.jinja2` `.j2` | jinja2 template of one user message |
+| `.prompt.yml` `.prompt.yaml` | GitHub Models: messages, parameters, response format; plain `{{name}}` only |
+
+A plain text in place of the mapping is a path when it ends like one of these, else the template itself; a list is
+`messages`. Parameters in a prompt's file belong to the prompt and are sent with its jobs; a model that gives another
+value is an error.""",
+}
+
+
+def suite_page() -> str:
+    """Return the Markdown of docs/suite.md."""
+    schema = suite_schema()
+    parts = schema["$defs"]
+    assert set(ORDER) == set(parts), set(ORDER) ^ set(parts)
+    sections = [HEAD.format(example=EXAMPLE), "## Suite\n\n" + _table(schema)]
+    for name in ORDER:
+        head = f"## {name}\n\n{' '.join(parts[name]['description'].split())}\n\n"
+        notes = f"\n{NOTES[name]}\n" if name in NOTES else ""
+        sections.append(head + _table(parts[name]) + notes)
+    return "\n".join(sections)
+
+
+def _table(part: dict[str, Any]) -> str:
+    required = part.get("required", [])
+    lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in part["properties"].items():
+        default = "**required**" if name in required else _default(field)
+        meaning = field.get("description", "").replace("|", "\\|")
+        lines.append(f"| `{name}` | {_type(field)} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: dict[str, Any]) -> str:
+    value = field.get("default")
+    return "" if value is None or isinstance(value, dict) else f"`{json.dumps(value)}`"
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return _link(field["$ref"])
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{choice}`" for choice in field.get("enum", [field.get("const")]))
+    for several in ("anyOf", "oneOf"):
+        if several in field:
+            return " or ".join(dict.fromkeys(_type(one) for one in field[several] if one.get("type") != "null"))
+    return _container(field) + _bounds(field)
+
+
+def _container(field: dict[str, Any]) -> str:
+    kind = field.get("type", "anything")
+    if kind == "array" and "prefixItems" in field:
+        return f"list of {len(field['prefixItems'])} {_type(field['prefixItems'][0])}s"
+    if kind == "array":
+        return f"list of {_type(field.get('items', {}))}"
+    if kind == "object" and isinstance(field.get("additionalProperties"), dict):
+        return f"mapping of {_type(field['additionalProperties'])}"
+    return {"string": "text", "integer": "whole number", "boolean": "true, false", "object": "mapping"}.get(kind, kind)
+
+
+def _bounds(field: dict[str, Any]) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    found = [f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field]
+    return f" ({', '.join(found)})" if found else ""
+
+
+def _link(reference: str) -> str:
+    name = reference.rsplit("/", 1)[-1]
+    return f"[{name}](#{name.lower()})"
+
+
+def write() -> None:
+    """Write both files."""
+    (HERE / "schemas").mkdir(exist_ok=True)
+    (HERE / "schemas" / "suite-v1.json").write_text(json.dumps(suite_schema(), indent=2) + "\n", encoding="utf-8")
+    (HERE / "suite.md").write_text(suite_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,60 @@
+"""The pages say what is so: their code runs, and what is generated is current."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(page, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def test_the_python_of_the_readme_runs(tmp_path):
+    (code,) = blocks("README.md", "python")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(("PASS", "INCONCLUSIVE"))
+
+
+def test_the_quickstart_runs(tmp_path):
+    """Every headgate line of the quickstart, in order, as a shell would run them."""
+    lines = [line for block in blocks("docs/quickstart.md", "sh") for line in block.splitlines()]
+    folder = tmp_path
+    for line in lines[: lines.index("headgate verify runs/support-bot") + 1]:
+        if line.startswith("cd "):
+            folder /= line.removeprefix("cd ")
+            continue
+        command = [sys.executable, "-m", *line.split()]
+        ran = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+        assert ran.returncode in ({0, 20} if " gate " in line else {0}), line + ran.stderr
+
+
+def test_the_command_line_page_is_current():
+    script = "import generate_cli; print(generate_cli.cli_page(), end='')"
+    environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "PYTHONPATH": str(ROOT / "docs")}
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    assert ran.stdout == (ROOT / "docs" / "cli.md").read_text()
+
+
+def test_the_readme_holds_the_two_commands_that_ci_runs():
+    readme = (ROOT / "README.md").read_text()
+    assert "pip install --quiet . && .venv/bin/headgate demo" in readme
+    assert "<!-- tests -->" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_decision_is_in_the_index():
+    index = (ROOT / "docs" / "decisions" / "index.md").read_text()
+    for page in sorted((ROOT / "docs" / "decisions").glob("0*.md")):
+        assert f"({page.name})" in index
+
+
+def test_every_page_link_leads_somewhere():
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
