@@ -18,9 +18,10 @@ from execute_jobs import COMPLETION, FakeEndpoint, a_job, a_model, http, jobs, r
 from headgate.errors import EndpointError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, HttpEndpoint
-from headgate.execute.engine import Engine, EngineStatistics, Work
+from headgate.execute.engine import Engine, Work
 from headgate.execute.lanes import Lane
 from headgate.execute.secret import Secret
+from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transports import TransportName, open_transport
 from headgate.plan import Job
 from headgate.result import Result

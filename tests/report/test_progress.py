@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import io
 
-from headgate.execute.engine import EngineStatistics
-from headgate.execute.lanes import LaneStatistics
+from headgate.execute.statistics import EngineStatistics, LaneStatistics
 from headgate.report.progress import Progress, describe
 
 LANE = LaneStatistics(
-    models=("small",), concurrency=64, in_flight=12, waiting=3, admitted=500, requests_per_minute=600.0,
-    tokens_per_minute=None, paused_s=4.2,
+    models=("small",), concurrency=64, allowed=64, in_flight=12, waiting=3, in_backoff=2, deferred=0, admitted=500,
+    requests_per_minute=600.0, paused_s=4.2,
 )  # fmt: skip
 STATISTICS = EngineStatistics(
     elapsed_s=10.0, ok=480, refused=10, errors={"timeout": 10}, failures={"rate_limit": 7, "timeout": 40}, attempts=560,

@@ -14,9 +14,10 @@ from headgate.errors import EndpointError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import Endpoint
 from headgate.execute.health import Health
-from headgate.execute.lanes import Lane, LaneStatistics
+from headgate.execute.lanes import Lane
 from headgate.execute.queue import JobQueue, Ticket
 from headgate.execute.retry import ACTIONS, delay
+from headgate.execute.statistics import EngineStatistics, LaneStatistics
 from headgate.plan import Job
 from headgate.result import Result
 
@@ -43,38 +44,6 @@ class Work:
     endpoints: Mapping[str, Endpoint]
     lane: Lane
     concurrency: int = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineStatistics:
-    """What the engine has done and is doing; seconds, counts and tokens since it started.
-
-    Attributes
-    ----------
-    errors : mapping of str to int
-        Errored jobs by kind.
-    failures : mapping of str to int
-        Failed attempts by kind, whether or not a later attempt succeeded.
-    in_backoff : int
-        Jobs that wait for their next attempt.
-    """
-
-    elapsed_s: float
-    ok: int
-    refused: int
-    errors: Mapping[str, int]
-    failures: Mapping[str, int]
-    attempts: int
-    in_flight: int
-    in_backoff: int
-    input_tokens: int
-    output_tokens: int
-    lanes: tuple[LaneStatistics, ...]
-
-    @property
-    def done(self) -> int:
-        """Jobs that have a result."""
-        return self.ok + self.refused + sum(self.errors.values())
 
 
 @dataclass(slots=True)
@@ -322,8 +291,11 @@ def _lane_statistics(pool: _Pool) -> LaneStatistics:
     return LaneStatistics(
         models=pool.work.models,
         concurrency=pool.work.concurrency,
+        allowed=pool.work.concurrency,
         in_flight=pool.in_flight,
         waiting=lane.waiting,
+        in_backoff=pool.queue.in_backoff,
+        deferred=0,
         admitted=lane.admitted,
         requests_per_minute=lane.requests_per_minute,
         tokens_per_minute=lane.tokens_per_minute,

@@ -7,7 +7,6 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 _REQUEST_SHARE: Final = 0.97
@@ -61,28 +60,6 @@ class Bucket:
         """Correct an earlier commit by what was really used: less is refunded, more is a debt."""
         start = self._theoretical if excess <= 0 else max(now, self._theoretical)
         self._theoretical = start + excess / self.rate
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneStatistics:
-    """What a lane is doing.
-
-    Attributes
-    ----------
-    waiting : int
-        Attempts that wait for the quota.
-    paused_s : float
-        Seconds that the server's Retry-After still holds the lane.
-    """
-
-    models: tuple[str, ...]
-    concurrency: int
-    in_flight: int
-    waiting: int
-    admitted: int
-    requests_per_minute: float | None
-    tokens_per_minute: float | None
-    paused_s: float
 
 
 class Lane:

@@ -13,8 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from headgate.execute.engine import EngineStatistics
-from headgate.execute.lanes import LaneStatistics
+from headgate.execute.statistics import EngineStatistics, LaneStatistics
 
 _LINE_EVERY_S: Final = 30.0
 _REFRESH_PER_S: Final = 4
