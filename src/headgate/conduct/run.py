@@ -12,8 +12,9 @@ from headgate.conduct.prepare import Prepared
 from headgate.conduct.scoring import score_run
 from headgate.errors import ConfigError
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
-from headgate.execute.engine import Engine, Work
+from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
+from headgate.execute.pool import Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import open_transport

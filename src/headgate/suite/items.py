@@ -464,7 +464,7 @@ class _Group:
 
 
 def _utf8(column: Any) -> list[bytes]:
-    """Return the texts of a column without nulls as bytes: slices of its buffer, where pyarrow makes a scalar of each."""
+    """Return the texts of a column without nulls as bytes: slices of its buffer, without a scalar for each."""
     texts = column.combine_chunks()
     _, places, data = texts.buffers()
     offsets: list[int] = np.frombuffer(places, np.int64)[texts.offset : texts.offset + len(texts) + 1].tolist()
