@@ -21,6 +21,7 @@ from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
 from headgate.execute.transports.httpx_client import HttpxTransport
 from headgate.result import Result
+from headgate.shard import choose_shard
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
@@ -73,7 +74,7 @@ class Run:
     path : Path
         The directory.
     planned : int
-        Jobs in the plan.
+        Jobs in the plan, or in the run's shard of it.
     counts : mapping of str to int
         Jobs that have a row, by status.
     """
@@ -99,6 +100,7 @@ def run(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -113,6 +115,9 @@ def run(
         What to run; see :func:`load_suite`.
     out : path
         The run directory; if it holds this plan already, only what is missing runs.
+    shard : str, optional
+        ``i/n``: only the i-th of n parts of the plan, at an n-th of the declared limits; ``auto``: the part that the
+        CI system or Kubernetes names in the environment. :func:`merge` makes one run of them.
     limit : int, optional
         Only the first so many items.
     retry_errors : bool
@@ -149,13 +154,14 @@ def run(
     ...     hg.scan_scores(done).select("value").collect().mean().item(), done.counts["ok"]
     (1.0, 20)
     """
-    return _complete(run_async(suite, out=out, limit=limit, retry_errors=retry_errors, client=client))
+    return _complete(run_async(suite, out=out, shard=shard, limit=limit, retry_errors=retry_errors, client=client))
 
 
 async def run_async(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -181,7 +187,7 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
-    prepared = prepare(suite, Path(out))
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
     conductor = Conductor(prepared, options=options)
     if watch is not None:
@@ -205,6 +211,7 @@ async def stream(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -230,7 +237,7 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
-    prepared = prepare(suite, Path(out))
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
     held = _Held()
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)

@@ -111,8 +111,7 @@ class Plan(Sequence[Job]):
                 model, prompt = pair if self.axis == "prompt" else pair[::-1]
                 assert isinstance(model, Model)
                 assert isinstance(prompt, Prompt)
-                key = bytes.fromhex(prompt.digest) + bytes.fromhex(models[model.id]) + seed.to_bytes(4, "big")
-                yield Cell(prompt, model, seed, key)
+                yield Cell(prompt, model, seed, cell_key(prompt.digest, models[model.id], seed))
 
     @property
     def parts(self) -> dict[str, object]:
@@ -131,15 +130,9 @@ class Plan(Sequence[Job]):
         return digest(self.parts)
 
     def job_id(self, index: int) -> str:
-        """Return the id of a job without reading its item's text.
-
-        Notes
-        -----
-        BLAKE2b-128 over a version tag, the digest of the item (id and content), of the prompt, of the model with its
-        parameters, and the seed. Names, endpoints, limits and deadlines are not part of it.
-        """
+        """Return the id of a job without reading its item's text; see :func:`make_job_id`."""
         item, cell = divmod(index, len(self.cells))
-        return _job_id(self.items.digests[16 * item : 16 * item + 16], self.cells[cell].key)
+        return make_job_id(self.items.digests[16 * item : 16 * item + 16], self.cells[cell].key).hex()
 
     def job_ids(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
         """Yield the ids of jobs ``start`` to ``stop`` in order."""
@@ -175,8 +168,20 @@ def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt]) -> P
     return Plan(items, prompts=prompts, models=suite.models, seeds=suite.seeds, axis=axis)
 
 
-def _job_id(item: bytes, cell: bytes) -> str:
-    return hashlib.blake2b(_JOB_ID_VERSION + item + cell, digest_size=16).hexdigest()
+def cell_key(prompt: str, model: str, seed: int) -> bytes:
+    """Return the part of a job's id that its prompt, its model (by their digests) and its seed determine."""
+    return bytes.fromhex(prompt) + bytes.fromhex(model) + seed.to_bytes(4, "big")
+
+
+def make_job_id(item: bytes, cell: bytes) -> bytes:
+    """Return the id of a job, 16 bytes, from the digest of its item and the key of its cell.
+
+    Notes
+    -----
+    BLAKE2b-128 over a version tag, the digest of the item (id and content), of the prompt, of the model with its
+    parameters, and the seed. Names, endpoints, limits and deadlines are not part of it.
+    """
+    return hashlib.blake2b(_JOB_ID_VERSION + item + cell, digest_size=16).digest()
 
 
 def differing_keys(ours: Mapping[str, object], theirs: Mapping[str, object]) -> tuple[str, ...]:
