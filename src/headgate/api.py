@@ -22,10 +22,11 @@ from headgate.execute.transport import Transport
 from headgate.execute.transports.httpx_client import HttpxTransport
 from headgate.result import Result
 from headgate.shard import choose_shard
-from headgate.store.dataset import scan, scan_scores
+from headgate.store.dataset import Paths, find_runs, scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
-from headgate.store.run import RunStore
+from headgate.store.merge import merge_shards
+from headgate.store.run import RunStore, count_statuses
 from headgate.store.verify import verify
 from headgate.suite.files import load_suite
 from headgate.suite.model import Suite
@@ -44,6 +45,7 @@ __all__ = [
     "compare",
     "gate",
     "load_suite",
+    "merge",
     "run",
     "run_async",
     "scan",
@@ -287,6 +289,48 @@ class _Held:
                 self._waiting -= 1
                 if self._waiting < _HELD:
                     self._room.set()
+
+
+def merge(runs: Paths, *, out: RunPath) -> Run:
+    """Make one run of the finished shards of a plan; they stay as they are.
+
+    Parameters
+    ----------
+    runs : path, pattern, or several
+        The run directories of all shards, in any order; a pattern such as ``runs/sums-*-of-4`` takes those that match.
+    out : path
+        The new run directory; it must not be there, or be empty.
+
+    Returns
+    -------
+    Run
+        The whole run, as if it had not been sharded.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` holds something, or the runs are not shards of one plan, each once.
+    StoreError
+        If a shard is missing, not finished or damaged (the message says which, and what to do), or the disk refuses.
+        Nothing is written then.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="echo",
+    ...     items=[{"word": "one"}, {"word": "two"}, {"word": "three"}],
+    ...     prompts={"say": "{{ word }}"},
+    ...     models=[{"id": "echo", "provider": "python", "call": lambda messages: messages[-1]["content"]}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     shards = [hg.run(suite, out=f"{folder}/{i}", shard=f"{i}/2") for i in (1, 2)]
+    ...     [shard.done for shard in shards], hg.merge(shards, out=folder + "/whole").done
+    ([2, 1], 3)
+    """
+    path = Path(out)
+    manifest = merge_shards(find_runs(runs), path)
+    return Run(path, manifest.n_jobs, count_statuses(RunFolder(path)))
 
 
 def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:

@@ -43,9 +43,7 @@ class Prepared:
     resumed: bool
 
 
-def prepare(
-    suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequence[str] | None = None
-) -> Prepared:
+def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequence[str] | None = None) -> Prepared:
     """Check a suite and open its run directory, new or to be resumed.
 
     Raises

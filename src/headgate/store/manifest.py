@@ -136,10 +136,12 @@ def make_manifest(
     shard : Shard, optional
         Which part of the plan will run.
     """
+    now = datetime.now(UTC)
     declared = suite_json(suite)
     return Manifest(
-        **new_name(),
+        run_id=new_run_id(now),
         name=suite.name,
+        created=now.isoformat(timespec="seconds"),
         suite=declared,
         suite_digest=digest(declared),
         plan=_plan_facts(plan),
@@ -153,11 +155,9 @@ def make_manifest(
     )
 
 
-def new_name() -> dict[str, str]:
-    """Return ``run_id`` and ``created`` of a run that begins now."""
-    now = datetime.now(UTC)
-    run_id = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-    return {"run_id": run_id, "created": now.isoformat(timespec="seconds")}
+def new_run_id(now: datetime) -> str:
+    """Return the id of a run that begins now."""
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
 
 
 def suite_json(suite: Suite) -> dict[str, Any]:
