@@ -139,7 +139,7 @@ def _find(environ: Mapping[str, str]) -> Shard:
             return _pair(environ, index, count, first)
     pairs = ", or ".join(f"{index} and {count}" for index, count, _ in PAIRS)
     mend = f"set {SHARD} (i/n), or {pairs}; or write --shard i/n"
-    raise ConfigError("the environment names no shard", field="--shard", value="auto", mend=mend)
+    raise ConfigError("finds no shard in the environment", field="--shard", value="auto", mend=mend)
 
 
 def _pair(environ: Mapping[str, str], index: str, count: str, first: int) -> Shard:

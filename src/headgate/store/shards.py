@@ -83,8 +83,8 @@ def check_whole(shards: Sequence[ShardRun]) -> None:
     Reads every file once, one row group at a time, and the job ids of one shard: 48 bytes of memory per row of it.
     """
     items = _digests(shards[0])
-    lines = [*_missing(shards), *(line for shard in shards for line in _lacking(shard, items)), *_unlike_scores(shards)]
-    if lines:
+    lines = [*_missing(shards), *(line for shard in shards for line in _lacking(shard, items))]
+    if lines := lines or list(_unlike_scores(shards)):
         raise StoreError("the shards are not complete:" + "".join(f"\n  {line}" for line in lines))
     for shard in shards:
         for problem in verify(shard.files.path):
