@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class ShardRun:
     @property
     def resume(self) -> str:
         """The command that goes on with it."""
-        return f"headgate run SUITE --shard {self.shard} --out {self.files.path}"
+        return f"headgate run SUITE --shard {self.shard} --out {shlex.quote(str(self.files.path))}"
 
 
 def read_shards(paths: Iterable[Path]) -> list[ShardRun]:
@@ -166,7 +167,7 @@ def _unscored(shard: ShardRun) -> Iterator[str]:
     for file in shard.files.score_files():
         rows = open_part(file).metadata.num_rows
         if rows != answers:
-            again = f"headgate score {shard.files.path}"
+            again = f"headgate score {shlex.quote(str(shard.files.path))}"
             yield f"{shard} has {rows:,} scores {file.stem} for {answers:,} answers; score it again: {again}"
 
 
