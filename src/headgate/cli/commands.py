@@ -36,11 +36,20 @@ def init_suite(folder: Path, *, quiet: bool) -> None:
         _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
 
 
-def run_suite(path: Path, *, out: Path | None, limit: int | None, retry_errors: bool, json: bool, quiet: bool) -> None:
+def run_suite(
+    path: Path,
+    *,
+    out: Path | None,
+    limit: int | None,
+    retry_errors: bool,
+    files: Mapping[str, Path | None],
+    json: bool,
+    quiet: bool,
+) -> None:
     """Run or resume a suite."""
     suite = hg.load_suite(path)
     folder = out or Path("runs") / suite.name
-    done = run_shown(suite, out=folder, limit=limit, retry_errors=retry_errors, quiet=quiet)
+    done = run_shown(suite, out=folder, limit=limit, retry_errors=retry_errors, files=files, quiet=quiet)
     if json:
         _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
     elif not quiet:

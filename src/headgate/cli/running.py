@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from headgate.api import Run, run_async
 from headgate.conduct.loop import run_loop
 from headgate.conduct.run import Conductor
+from headgate.decide.table import one_line
 from headgate.errors import Interrupted
 from headgate.report.progress import Progress
 from headgate.suite.model import Suite
@@ -18,21 +22,61 @@ from headgate.suite.model import Suite
 _TICK_S = 0.5
 
 
-def run_shown(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
-    """Run a suite with progress on stderr.
+def run_shown(
+    suite: Suite,
+    *,
+    out: Path,
+    limit: int | None,
+    retry_errors: bool,
+    files: Mapping[str, Path | None],
+    quiet: bool,
+) -> Run:
+    """Run a suite with progress on stderr, and with warnings, such as of a stall, even if it is to be quiet.
 
     SIGINT and SIGTERM end it in order: what is committed stays, the journal is sealed. A second signal ends it at once,
     and no committed row is lost by that either.
+
+    Parameters
+    ----------
+    files : mapping of str to Path
+        ``metrics_file`` and ``log_file``, if any.
 
     Raises
     ------
     Interrupted
         After a signal.
     """
-    return run_loop(_run(suite, out=out, limit=limit, retry_errors=retry_errors, quiet=quiet))
+    with _warnings():
+        return run_loop(_run(suite, out=out, limit=limit, retry_errors=retry_errors, files=files, quiet=quiet))
 
 
-async def _run(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
+@contextmanager
+def _warnings() -> Generator[None]:
+    """Show what the conductor warns of."""
+    log, handler = logging.getLogger("headgate.conduct"), _Warnings(logging.WARNING)
+    handler.addFilter(lambda record: record.levelno == logging.WARNING)  # an error ends the command, which shows it
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        facts: Mapping[str, object] = getattr(record, "facts", {})
+        sys.stderr.write(f"headgate: {one_line(str(facts.get('message', record.msg)), limit=4000)}\n")
+
+
+async def _run(
+    suite: Suite,
+    *,
+    out: Path,
+    limit: int | None,
+    retry_errors: bool,
+    files: Mapping[str, Path | None],
+    quiet: bool,
+) -> Run:
     conductor: list[Conductor] = []
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
@@ -58,7 +102,15 @@ async def _run(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool
             shown.append(asyncio.create_task(_show(running)))
 
     try:
-        return await run_async(suite, out=out, limit=limit, retry_errors=retry_errors, watch=watch)
+        return await run_async(
+            suite,
+            out=out,
+            limit=limit,
+            retry_errors=retry_errors,
+            watch=watch,
+            metrics_file=files.get("metrics_file"),
+            log_file=files.get("log_file"),
+        )
     except Interrupted as error:
         raise Interrupted(f"{error}\nTo resume: headgate run {suite.file or 'SUITE'} --out {out}") from error
     finally:
