@@ -179,7 +179,7 @@ class Conductor:
 
     async def _complete(self, watch: Callable[[Conductor], object] | None) -> RunSummary:
         started = time.monotonic()
-        _LOG.info("run resumed" if self._prepared.resumed else "run started", extra={"facts": self._facts()})
+        _LOG.info("run resumed" if self._prepared.resumed else "run started", extra={"facts": self._start_facts()})
         try:
             if watch is not None:
                 watch(self)
@@ -189,12 +189,11 @@ class Conductor:
         except BaseException as error:
             _LOG.error("run failed", extra={"facts": {"error": type(error).__name__, "message": str(error)}})
             raise
-        elapsed_s = round(time.monotonic() - started, 3)
-        facts = {"planned": summary.planned, "counts": summary.counts, "elapsed_s": elapsed_s}
+        facts = {**self._end_facts(summary), "elapsed_s": round(time.monotonic() - started, 3)}
         _LOG.info("run stopped" if self._stopped else "run finished", extra={"facts": facts})
         return summary
 
-    def _facts(self) -> dict[str, object]:
+    def _start_facts(self) -> dict[str, object]:
         prepared = self._prepared
         return {
             "name": prepared.suite.name,
@@ -205,6 +204,12 @@ class Conductor:
             "todo": self.todo,
             "version": __version__,
         }
+
+    def _end_facts(self, summary: RunSummary) -> dict[str, object]:
+        facts: dict[str, object] = {"planned": summary.planned, "counts": summary.counts}
+        if self._ended is not None:
+            facts |= {"done": self._ended.done, "attempts": self._ended.attempts, "failures": self._ended.failures}
+        return facts
 
     def _watcher(self) -> Watcher:
         manifest, options = self._prepared.store.manifest, self._options

@@ -95,14 +95,18 @@ class Watcher:
     ) -> None:
         self._ended.set()
         await self._task
+        await self._write(running=False)
 
     async def _watch(self) -> None:
-        while not self._ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _TICK_S)
+        while not await self._ends_within(_TICK_S):
             self._look()
-            if self._ended.is_set() or time.monotonic() - self._written_at >= _METRICS_S:
-                await self._write(running=not self._ended.is_set())
+            if time.monotonic() - self._written_at >= _METRICS_S:
+                await self._write(running=True)
+
+    async def _ends_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        return self._ended.is_set()
 
     def _look(self) -> None:
         """Note what moved since the last look, and warn when nothing did for too long."""
@@ -197,4 +201,4 @@ def check_output(path: Path, *, field: str, replaced: bool = False) -> None:
 
 
 def _unwritable(field: str, path: Path, why: str | None) -> ConfigError:
-    return ConfigError(f"cannot be written: {why}", field=field, value=str(path), mend="choose another file")
+    return ConfigError(f"cannot be written: {why}", file=path, field=field, mend="choose another file")

@@ -133,9 +133,8 @@ def _open(path: Path, run_id: str) -> LogFile:
     try:
         return LogFile(path, run_id=run_id)
     except OSError as error:
-        raise ConfigError(
-            f"cannot be written: {error.strerror}", field="log_file", value=str(path), mend="choose another file"
-        ) from error
+        why = f"cannot be written: {error.strerror}"
+        raise ConfigError(why, file=path, field="log_file", mend="choose another file") from error
 
 
 @contextmanager

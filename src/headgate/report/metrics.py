@@ -100,7 +100,11 @@ def _family(name: str, kind: str, said: str, samples: Iterable[_Sample]) -> Iter
     yield f"# HELP headgate_{name} {said}"
     yield f"# TYPE headgate_{name} {kind}"
     for labels, value in samples:
-        yield f"headgate_{name}{_labels(labels)} {value:.12g}"
+        yield f"headgate_{name}{_labels(labels)} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(int(value))
 
 
 def _labels(labels: Mapping[str, str]) -> str:
