@@ -58,7 +58,7 @@ def lines(path):
 
 def test_metrics_and_log_tell_the_story_of_a_run_with_faults(tmp_path):
     out, metrics, log = tmp_path / "run", tmp_path / "headgate.prom", tmp_path / "log.jsonl"
-    faults = Faults(server_error=0.2, rate_limit=0.1)
+    faults = Faults(server_error=0.1, rate_limit=0.05)
     files = ("--metrics-file", metrics, "--log-file", log)
     with SimulatedServer({"m": Simulation(faults=faults, latency_s=0.001)}) as server:
         path = suite(tmp_path, server.base_url, max_attempts=30)

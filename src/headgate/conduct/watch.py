@@ -95,6 +95,7 @@ class Watcher:
     ) -> None:
         self._ended.set()
         await self._task
+        self._look()
         await self._write(running=False)
 
     async def _watch(self) -> None:
