@@ -22,6 +22,7 @@ from headgate.plan import Job
 from headgate.result import Result
 
 _NO_ANSWER: Final = Answer(output=None)
+_NO_TOKENS: Final = (0.0, 0.0)
 
 Sink = Callable[[Result], Awaitable[None] | None]
 """Takes a result at once; what it returns is awaited before the worker goes on (back-pressure)."""
@@ -175,10 +176,10 @@ class Engine:
 
     async def _attempt(self, pool: _Pool, ticket: Ticket) -> Answer | Failure:
         job, lane = ticket.job, pool.work.lane
-        reserved = _estimate(job, pool.output_tokens) if lane.counts_tokens else 0.0
-        if not lane.try_acquire(reserved):
+        reserved = _estimate(job, pool.output_tokens) if lane.counts_tokens else _NO_TOKENS
+        if not lane.try_acquire(*reserved):
             asked = time.monotonic()
-            await lane.acquire(reserved)
+            await lane.acquire(*reserved)
             ticket.held_s += time.monotonic() - asked
         ticket.attempts += 1
         self._counts.attempts += 1
@@ -192,20 +193,20 @@ class Engine:
         self._settle(pool, outcome, reserved)
         return outcome
 
-    def _settle(self, pool: _Pool, outcome: Answer | Failure, reserved: float) -> None:
+    def _settle(self, pool: _Pool, outcome: Answer | Failure, reserved: tuple[float, float]) -> None:
         """Tell the lane what was really used, and obey a Retry-After."""
         lane = pool.work.lane
         if isinstance(outcome, Failure):
             self._counts.failures[outcome.kind] += 1
             if outcome.kind == "rate_limit":
-                lane.settle(reserved, 0)
+                lane.settle(reserved, _NO_TOKENS)
                 if outcome.retry_after_s is not None:
                     lane.pause(outcome.retry_after_s)
             return
-        used = (outcome.input_tokens or 0) + (outcome.output_tokens or 0)
-        if used:
+        used = (outcome.input_tokens or 0, outcome.output_tokens or 0)
+        if used != (0, 0):
             lane.settle(reserved, used)
-            pool.output_tokens += 0.05 * ((outcome.output_tokens or 0) - pool.output_tokens)
+            pool.output_tokens += 0.05 * (used[1] - pool.output_tokens)
 
     def _check(self, pool: _Pool, ticket: Ticket, outcome: Answer | Failure) -> None:
         """Stop everything when the endpoint is dead."""
@@ -279,11 +280,11 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else int(1e4 * seconds + 0.5) / 1e4
 
 
-def _estimate(job: Job, output_tokens: float) -> float:
-    """Return the tokens that an attempt may use: from the bytes of its messages, and what it may answer."""
+def _estimate(job: Job, output_tokens: float) -> tuple[float, float]:
+    """Return the tokens that an attempt may use: input from the bytes of its messages, and what it may answer."""
     limits = (job.model.params.get(name) for name in ("max_completion_tokens", "max_tokens"))
     limit = next((value for value in limits if isinstance(value, int)), None)
-    return 0.28 * len(job.messages) + 4 + (output_tokens if limit is None else limit)
+    return 0.28 * len(job.messages) + 4, output_tokens if limit is None else limit
 
 
 def _lane_statistics(pool: _Pool) -> LaneStatistics:
