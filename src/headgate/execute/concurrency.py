@@ -104,12 +104,12 @@ class Concurrency:
         if episode != self.episode or self.allowed == self.most:
             return
         self._clean += 1
-        self._peak = max(self._peak, self.in_flight if under_way is None else under_way)
-        saturated = 5 * self._peak >= 4 * self.allowed
+        busy = self.in_flight if under_way is None else under_way
+        if busy > self._peak:
+            self._peak = busy
         round_over = self._clean >= self.allowed
-        if saturated and (self._slow_start or round_over):
-            self.allowed = min(self.most, self.allowed + (1 if self._slow_start else max(1, self.allowed // 20)))
-            self._admit()
+        if (self._slow_start or round_over) and 5 * self._peak >= 4 * self.allowed:
+            self._grow()
         if round_over:
             self._clean = self._peak = 0
 
@@ -121,6 +121,11 @@ class Concurrency:
         self.allowed = max(1, self.allowed * 4 // 5)
         self._slow_start = False
         self._clean = self._peak = 0
+
+    def _grow(self) -> None:
+        more = 1 if self._slow_start else max(1, self.allowed // 20)
+        self.allowed = min(self.most, self.allowed + more)
+        self._admit()
 
     def _admit(self) -> None:
         while self._waiting and self.in_flight < self.allowed:

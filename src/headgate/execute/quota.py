@@ -16,7 +16,6 @@ _MINUTE_S: Final = (30.0, 120.0)
 _EPOCH: Final = 1e9
 """A larger number of seconds is a date, not a duration."""
 
-
 _OPENAI: Final[Mapping[str, tuple[str, str, str]]] = {
     field: (f"x-ratelimit-limit-{field}", f"x-ratelimit-remaining-{field}", f"x-ratelimit-reset-{field}")
     for field in ("requests", "tokens")
