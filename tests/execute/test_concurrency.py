@@ -72,8 +72,11 @@ def test_a_round_that_did_not_use_what_was_allowed_adds_nothing():
     answer(concurrency, 1, under_way=80)  # one peak in a round is enough
     answer(concurrency, 99, under_way=1)
     assert concurrency.allowed == 105
-    answer(concurrency, 104, under_way=1)  # and does not last into the next
-    assert concurrency.allowed == 105
+    answer(concurrency, 1, under_way=105)
+    answer(concurrency, 104, under_way=1)
+    assert concurrency.allowed == 110
+    answer(concurrency, 1000, under_way=87)  # a peak does not last into the next
+    assert concurrency.allowed == 110
 
 
 @pytest.mark.parametrize(("allowed", "cut"), [(100, 80), (20, 16), (5, 4), (3, 2), (2, 1), (1, 1)])
