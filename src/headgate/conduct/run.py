@@ -309,7 +309,7 @@ async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, s
         for model in suite.models:
             if model.id in lane.models:
                 endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
-        limits = Lane(requests_per_minute=lane.requests_per_minute, tokens_per_minute=lane.tokens_per_minute)
+        limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
         jobs = _jobs(prepared, todo, frozenset(lane.models))
         models = tuple(lane.models)
         work.append(Work(models=models, jobs=jobs, endpoints=endpoints, lane=limits, concurrency=lane.concurrency))
