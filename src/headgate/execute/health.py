@@ -12,7 +12,7 @@ from headgate.execute.retry import ACTIONS
 from headgate.execute.retry_budget import RetryBudget
 
 _FEWEST: Final = 5
-_NEVER_ANSWERED_S: Final = 2.0
+_NEVER_ANSWERED_S: Final = 1.5  # the second probe of an open circuit comes no sooner
 _FELL_SILENT_S: Final = 60.0
 _FEWEST_BROKEN: Final = 20
 _BROKEN_S: Final = 120.0
