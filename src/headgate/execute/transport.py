@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
@@ -17,6 +18,8 @@ CONNECT_TIMEOUT_S: Final = 30.0
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 """Hosts that no proxy can reach for us."""
+
+_URL: Final = re.compile(r"\w+://\S+")
 
 TransportKind = Literal["connect", "dns", "tls", "timeout", "dropped"]
 
@@ -65,6 +68,8 @@ class Response(msgspec.Struct, frozen=True):
 class TransportError(Exception):
     """No complete response came.
 
+    Its message never holds a URL, which may hold a login.
+
     Attributes
     ----------
     kind : str
@@ -73,7 +78,7 @@ class TransportError(Exception):
     """
 
     def __init__(self, kind: TransportKind, message: str) -> None:
-        super().__init__(message)
+        super().__init__(_URL.sub("(URL)", message))
         self.kind: TransportKind = kind
 
 

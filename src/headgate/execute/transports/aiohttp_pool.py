@@ -43,9 +43,8 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         self._prepared = lru_cache(maxsize=256)(self._prepare)
-        self._timeout = lru_cache(maxsize=256)(
-            lambda total: aiohttp.ClientTimeout(total=total, sock_connect=connect_timeout_s)
-        )
+        self._connect_timeout_s = connect_timeout_s
+        self._timeout = lru_cache(maxsize=256)(self._make_timeout)
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Send one request; see :class:`~headgate.execute.transport.Transport`."""
@@ -77,6 +76,9 @@ class AiohttpTransport:
         proxy = None if target.is_loopback else _proxy(target.url)
         tls = self._tls if target.url.lower().startswith("https:") else True
         return _Prepared(URL(target.url), CIMultiDict(target.headers), proxy, tls)
+
+    def _make_timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -120,8 +122,8 @@ def _translate(error: Exception, timeout_s: float) -> TransportError:
             return TransportError("dns", message)
         case aiohttp.ClientSSLError():
             return TransportError("tls", message)
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return TransportError("connect", "that is no URL")  # it is not repeated: it may hold a login
+        case ValueError() | aiohttp.NonHttpUrlClientError():  # it may repeat a login, or a header with a key
+            return TransportError("connect", "that is no URL, or no header")
         case aiohttp.ClientConnectorError():  # a proxy that cannot be reached is one too
             return TransportError("connect", message)
         case aiohttp.ClientHttpProxyError():
