@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -16,7 +17,7 @@ from headgate.execute.providers.python import as_answer, as_failure, bind_call
 from headgate.execute.retry import classify_transport
 from headgate.execute.secret import Secret, resolve_secret
 from headgate.execute.threads import Threads
-from headgate.execute.transport import Request, Response, Transport, TransportError
+from headgate.execute.transport import Request, Response, Target, Transport, TransportError
 from headgate.plan import Job
 from headgate.suite.callables import is_async_callable
 from headgate.suite.model import Model
@@ -63,9 +64,8 @@ class HttpEndpoint:
         self.name = "simulated" if simulated else _origin(parts)
         self.sends_seed = True
         self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + openai.PATH, fragment=""))
-        self._transport, self._simulated = transport, simulated
-        self._headers = {"content-type": "application/json", "accept": "application/json"}
-        self._key = key
+        self._transport, self._simulated, self._key = transport, simulated, key
+        self._target = lru_cache(maxsize=64)(self._make_target)
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         """Send one request and decode the response."""
@@ -84,14 +84,18 @@ class HttpEndpoint:
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""
         params = {**job.prompt.params, **job.model.params} if job.prompt.params else job.model.params
-        metadata, headers = None, self._headers
-        if self._simulated:
-            metadata = _metadata(job)
-            headers = {**headers, "x-headgate-attempt": str(number)}
-        if self._key is not None:
-            headers = {**headers, "authorization": f"Bearer {self._key.reveal()}"}
+        metadata = _metadata(job) if self._simulated else None
         body = openai.encode(job.messages, model=job.model.name, params=params, seed=job.seed, metadata=metadata)
-        return Request("POST", self._url, headers, body)
+        return Request(self._target(number if self._simulated else 0), body)
+
+    def _make_target(self, number: int) -> Target:
+        """Return the target of the attempts of one number, which only the simulated provider is told."""
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        if number:
+            headers["x-headgate-attempt"] = str(number)
+        if self._key is not None:
+            headers["authorization"] = f"Bearer {self._key.reveal()}"
+        return Target(self._url, headers)
 
 
 class CallableEndpoint:
