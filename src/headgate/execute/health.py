@@ -33,7 +33,7 @@ class Health:
     """Watches what an endpoint answers.
 
     It is dead at the first refused key, unknown model or exhausted quota; when nothing listens: five failures in a row
-    over two seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
+    over 1.5 seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
     for two minutes. Short of that its circuit opens, and its retries are paid from a budget.
 
     Parameters

@@ -8,7 +8,6 @@ from typing import Any, Final
 import msgspec
 
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.quota import read_quota
 from headgate.execute.retry import MALFORMED, classify
 from headgate.execute.transport import Response
 
@@ -111,7 +110,7 @@ def decode(response: Response) -> Answer | Failure:
     anything that is not the expected JSON is a failure.
     """
     if response.status != 200:
-        return _filtered(response) or _failure(response)
+        return _filtered(response) or classify(response.status, response.headers, response.body)
     try:
         completion = _DECODER.decode(response.body)
     except MALFORMED as error:
@@ -130,12 +129,6 @@ def decode(response: Response) -> Answer | Failure:
     if choice.message is None:
         return Failure(kind="bad_response", message="the response has no message", http_status=200)
     return _answer(completion, choice, choice.message, response)
-
-
-def _failure(response: Response) -> Failure:
-    failure = classify(response.status, response.headers, response.body)
-    quota = read_quota(response.headers)
-    return msgspec.structs.replace(failure, ttfb_s=response.ttfb_s, quota=quota)
 
 
 def _given(error: msgspec.Raw) -> bool:
@@ -157,7 +150,6 @@ def _answer(completion: _Completion, choice: _Choice, message: _Message, respons
         cached_tokens=None if inputs is None else inputs.cached_tokens,
         reasoning_tokens=None if outputs is None else outputs.reasoning_tokens,
         ttfb_s=response.ttfb_s,
-        quota=read_quota(response.headers),
         served_model=completion.model,
         request_id=response.headers.get("x-request-id") or completion.id,
         system_fingerprint=completion.system_fingerprint,
