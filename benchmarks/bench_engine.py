@@ -25,8 +25,8 @@ import uvloop
 from headgate.execute.answer import Answer
 from headgate.execute.endpoint import Endpoint, HttpEndpoint
 from headgate.execute.engine import Engine
-from headgate.execute.pool import Work
 from headgate.execute.lanes import Lane
+from headgate.execute.pool import Work
 from headgate.execute.transports import open_transport
 from headgate.plan import Plan
 from headgate.result import Result

@@ -19,7 +19,6 @@ from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
-from headgate.execute.transports.httpx_client import HttpxTransport
 from headgate.result import Result
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
@@ -429,7 +428,11 @@ def compare(
 
 
 def _transport(client: httpx.AsyncClient | None) -> Transport | None:
-    return None if client is None else HttpxTransport(client)
+    if client is None:
+        return None
+    from headgate.execute.transports.httpx_client import HttpxTransport  # httpx brings click and rich along
+
+    return HttpxTransport(client)
 
 
 def _complete(work: Coroutine[Any, Any, _T]) -> _T:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headgate.conduct.collector import quiet_collector
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.scoring import score_run
 from headgate.errors import ConfigError
@@ -131,6 +132,7 @@ class Conductor:
         store = self._prepared.store
         if any(self._todo) and not self._stopped:
             async with AsyncExitStack() as stack:
+                stack.enter_context(quiet_collector())
                 writer = store.writer(on_commit=self._on_commit)
                 stack.push_async_callback(writer.aclose)
 
