@@ -69,7 +69,8 @@ def test_while_it_is_open_nothing_goes_out_and_then_one_does():
     assert circuit.wait_s == 0.0
     assert circuit.admit("a")
     assert not circuit.admit("b")
-    assert not circuit.admit("a")
+    assert circuit.admit("a")  # still the probe, when it has waited for its turn
+    assert not circuit.admit("b")
     assert circuit.wait_s == 1.0  # not at once again: the probe takes its time
 
 
@@ -181,6 +182,15 @@ class Circuits(RuleBasedStateMachine):
                 self.probe = self.count
         else:
             assert was_open
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def ask_again(self, data: st.DataObject) -> None:
+        attempt = data.draw(st.sampled_from(self.under_way))
+        if self.circuit.closed:
+            assert self.circuit.admit(attempt)
+        elif self.probe is not None:
+            assert self.circuit.admit(attempt) == (attempt == self.probe)
 
     @precondition(lambda self: self.under_way)
     @rule(data=st.data(), how=st.sampled_from(["failed", "failed", "failed", "succeeded", "abandoned"]))
