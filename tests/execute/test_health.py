@@ -156,6 +156,36 @@ def test_failures_of_the_server_open_the_circuit(kind):
     assert not health.circuit.closed
 
 
+def test_a_job_that_breaks_the_server_counts_once(clock):
+    health = healthy(concurrency=8)
+    for number in range(12):
+        for again in range(6):
+            assert health.note(number, BROKEN, first=again == 0) is None
+        clock[0] += 20
+    assert health.circuit.closed
+
+
+@pytest.mark.parametrize("kind", ["connect", "overloaded"])
+def test_what_no_job_causes_counts_at_each_attempt(kind):
+    health = healthy(concurrency=8)
+    for _ in range(16):
+        assert health.circuit.closed
+        health.note("the same", broken(kind), first=False)
+    assert not health.circuit.closed
+
+
+def test_the_probe_counts_whatever_its_attempt():
+    now = [0.0]
+    health = Health("m", concurrency=8, circuit=Circuit(8, clock=lambda: now[0]))
+    for number in range(16):
+        health.note(number, BROKEN)
+    now[0] = 1.0
+    assert health.circuit.admit("retry")
+    health.note("retry", BROKEN, first=False)
+    assert not health.circuit.admit("next")
+    assert health.circuit.wait_s >= 1.0
+
+
 def test_the_probe_closes_it():
     now = [0.0]
     health = Health("m", concurrency=8, circuit=Circuit(8, clock=lambda: now[0]))

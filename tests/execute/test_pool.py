@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import sys
@@ -305,7 +306,8 @@ def test_time_in_a_pause_does_not_count():
 )
 def test_dead_from_the_start(concurrency: int, failure: Failure, words: str, seconds: tuple[float, float]):
     async def main() -> tuple[float, str]:
-        engine = Engine([a_work(endpoint, jobs(10**6), concurrency=concurrency)], sink=rows.append)
+        work = a_work(endpoint, jobs(10**6), concurrency=concurrency)
+        engine = Engine([work], sink=rows.append, rng=random.Random(1))
         started = now()
         with pytest.raises(EndpointError) as caught:
             await engine.run()
@@ -320,7 +322,30 @@ def test_dead_from_the_start(concurrency: int, failure: Failure, words: str, sec
     assert text.startswith("model small at http://fake ")
     assert "\n" not in text
     assert len(rows) == 0
-    assert len(endpoint.calls) <= 0.8 * max(20, concurrency) + min(concurrency, START) + 10  # the last are probes
+    retried = 50 if concurrency == 1 else 0  # one worker gets to retries first, as many as the budget pays for
+    probes = 10
+    assert len(endpoint.calls) <= 0.8 * max(20, concurrency) + min(concurrency, START) + retried + probes
+
+
+@pytest.mark.parametrize("kind", ["transient", "timeout", "dropped"])
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        lambda index: index % 10 == 3,  # too many for the retry budget: at the end, only these are left
+        lambda index: index >= 1960,
+    ],
+)
+def test_jobs_that_break_the_server_get_their_error_rows(kind: Any, breaks: Callable[[int], bool]):
+    """They are no dead endpoint, even when nothing else is left to show that it works."""
+    failure = Failure(kind=kind, message="boom")
+    endpoint = takes(0.5, lambda job, number: failure if breaks(job.index) else ANSWER)
+    results, seen = watch(endpoint, jobs(2000), concurrency=64)
+    errors = [result for result in results if result.status == "error"]
+    assert len(results) == 2000
+    assert {result.item_id for result in errors} == {f"i{index}" for index in range(2000) if breaks(index)}
+    assert {(result.error_kind, result.attempts) for result in errors} == {(kind, 6)}
+    assert all("which fails" not in lane.waits_for for lane in lanes(seen))
+    assert seen[-1].elapsed_s < 120
 
 
 # Concurrency
@@ -458,31 +483,18 @@ def test_it_says_that_it_waits_for_answers():
 
 
 def test_it_says_that_it_waits_for_retries():
-    _, seen = virtually(
-        watched(
-            a_work(
-                takes(
-                    0,
-                    lambda job, number: (
-                        Failure(kind="overloaded", message="", retry_after_s=100) if number == 1 else ANSWER
-                    ),
-                ),
-                jobs(4),
-            ),
-            every_s=10,
-        )
-    )
-    assert seen[0].lanes[0].waits_for.startswith("4 jobs to be tried again, the first in 9")
+    later = Failure(kind="overloaded", message="", retry_after_s=100)
+    _, seen = watch(takes(0, lambda job, number: later if number == 1 else ANSWER), jobs(4), every_s=10)
+    assert said(seen[:1]) <= {f"4 jobs to be tried again, the first in {seconds} s" for seconds in range(90, 96)}
 
 
 def test_it_says_that_it_waits_for_the_limit():
-    lane_of = lambda: Lane(requests_per_minute=6)  # noqa: E731 - made on the virtual clock
-
     async def main() -> list[EngineStatistics]:
-        return (await watched(a_work(takes(0, lambda job, number: ANSWER), jobs(12), lane=lane_of()), every_s=1))[1]
+        lane = Lane(requests_per_minute=6)
+        work = a_work(takes(0, lambda job, number: ANSWER), jobs(12), lane=lane)
+        return (await watched(work, every_s=1))[1]
 
-    seen = virtually(main())
-    assert seen[0].lanes[0].waits_for == "the limit of 6 requests a minute (8 wait)"
+    assert said(virtually(main())[:1]) == {"the limit of 6 requests a minute (8 wait)"}
 
 
 def test_it_says_that_it_waits_for_the_disk():
@@ -513,7 +525,7 @@ def test_statistics_from_another_thread_at_full_speed():
                 statistics = engine.statistics()
                 assert statistics.done <= statistics.attempts + 64
                 asked += 1
-            except BaseException as error:  # noqa: BLE001 - shown below
+            except BaseException as error:  # shown below
                 errors.append(error)
                 return
 
@@ -521,7 +533,7 @@ def test_statistics_from_another_thread_at_full_speed():
         rng = random.Random(3)
         kinds = [ANSWER, ANSWER, ANSWER, SLOW_DOWN, BOOM, BUSY, Failure(kind="invalid_request", message="")]
         endpoint = FakeEndpoint(lambda job, number: rng.choice(kinds))
-        lane = Lane(requests_per_minute=60 * 100_000)
+        lane = Lane(requests_per_minute=60 * 5_000)  # below full speed: some wait
         done = 0
 
         def sink(_: Result) -> None:
@@ -573,12 +585,12 @@ def test_whatever_fails_each_job_has_one_row(scripts: list[list[Any]], concurren
 
     async def main() -> EngineStatistics:
         engine = Engine([a_work(endpoint, source, concurrency=concurrency)], sink=results.append)
-        try:
+        with contextlib.suppress(EndpointError):
             await engine.run()
-        except EndpointError as error:  # five refusals in a row over two seconds, and no sign of life
-            assert "cannot be reached" in str(error)
+            assert len(results) == len(scripts)
             return engine.statistics()
-        assert len(results) == len(scripts)
+        failures = engine.statistics().failures
+        assert failures["connect"] >= 5 or sum(failures.values()) >= 20  # given up, and with reason
         return engine.statistics()
 
     statistics = virtually(main())

@@ -280,7 +280,7 @@ class Queues(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
-        patch = mock.patch.object(time, "monotonic", lambda: self.now)
+        patch = mock.patch.object(time, "monotonic", self.clock)
         patch.start()
         self.teardown = patch.stop
         self.queue = JobQueue(jobs(self.TOTAL), capacity=self.CAPACITY)
@@ -290,6 +290,9 @@ class Queues(RuleBasedStateMachine):
         self.deferred: dict[Ticket, float] = {}
         self.had_turn: set[Ticket] = set()
         self.finished: list[int] = []
+
+    def clock(self) -> float:
+        return self.now
 
     @rule(seconds=st.floats(0, 5))
     def wait(self, seconds: float) -> None:

@@ -148,7 +148,7 @@ class Pool:
         ticket.end(ended)
         self._settle(job, outcome, reserved, episode)
         self._leave(ticket)
-        error = health.note(ticket, outcome)
+        error = health.note(ticket, outcome, first=ticket.attempts == 1)
         if error is not None:
             raise error
         return outcome
