@@ -50,12 +50,21 @@ class FakeEndpoint:
     def __init__(self, react: Callable[[Job, int], Answer | Failure | Awaitable[Answer | Failure]]) -> None:
         self.react = react
         self.calls: list[tuple[str, int]] = []
+        self.timeouts: list[float] = []
 
-    async def attempt(self, job: Job, number: int, *, timeout_s: float = 0.0) -> Answer | Failure:
+    async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         self.calls.append((job.job_id, number))
+        self.timeouts.append(timeout_s)
         await asyncio.sleep(0)  # as all that waits on a model does
         outcome = self.react(job, number)
-        return outcome if isinstance(outcome, Answer | Failure) else await outcome
+        if isinstance(outcome, Answer | Failure):
+            return outcome
+        deadline = asyncio.timeout(timeout_s)
+        try:
+            async with deadline:
+                return await outcome
+        except TimeoutError:
+            return Failure(kind="timeout", message=f"no complete answer within {timeout_s:g} s")
 
 
 Script = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]

@@ -5,8 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 import selectors
+import time
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from typing import Any
+from unittest import mock
+
+from headgate.execute.circuit import Circuit
+from headgate.execute.lanes import Lane
+from headgate.execute.retry_budget import RetryBudget
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -39,6 +46,17 @@ def virtually(main: Coroutine[Any, Any, Any], loop: VirtualLoop | None = None) -
     """Run a coroutine on a virtual clock."""
     with asyncio.Runner(loop_factory=lambda: loop or VirtualLoop()) as runner:
         return runner.run(main)
+
+
+def virtually_throughout(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine on a virtual clock, which all that asks for the monotonic time reads too."""
+    loop = VirtualLoop()
+    loop.now = 1000.0
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(time, "monotonic", loop.time))
+        for keeps_its_own in (Circuit, Lane, RetryBudget):
+            stack.enter_context(mock.patch.dict(keeps_its_own.__init__.__kwdefaults__, clock=loop.time))
+        return virtually(main, loop)
 
 
 def clock() -> float:

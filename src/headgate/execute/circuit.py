@@ -71,14 +71,15 @@ class Circuit:
     @property
     def wait_s(self) -> float:
         """Seconds after which it is worth asking again; 0 when an attempt may go now."""
-        if self._open_until is None:
+        until = self._open_until  # any thread may ask
+        if until is None:
             return 0.0
-        left = self._open_until - self._clock()
+        left = until - self._clock()
         return max(left, _PROBING_S if self._probe is not None else 0.0)
 
     def admit(self, attempt: object) -> bool:
-        """Say whether an attempt may go out; the first one after the open time is the probe."""
-        if self._open_until is None:
+        """Say whether an attempt may go out; the first one after the open time is the probe, and may ask again."""
+        if self._open_until is None or self._probe is attempt:
             return True
         if self._probe is not None or self._clock() < self._open_until:
             return False

@@ -20,6 +20,9 @@ _BROKEN_S: Final = 120.0
 _BREAKS: Final[frozenset[FailureKind]] = frozenset({"connect", "dropped", "timeout", "transient", "overloaded"})
 """Failures that say something of the server, not of the request: no answer came, or a server's error."""
 
+_OF_THE_JOB: Final[frozenset[FailureKind]] = frozenset({"dropped", "timeout", "transient"})
+"""Of these, failures that a single job may cause, each time it is tried."""
+
 _MEND: Final = {
     "auth": "check the key and its permissions",
     "quota": "raise the limit or pay the bill, then run the same command again",
@@ -34,7 +37,9 @@ class Health:
 
     It is dead at the first refused key, unknown model or exhausted quota; when nothing listens: five failures in a row
     over 1.5 seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
-    for two minutes. Short of that its circuit opens, and its retries are paid from a budget.
+    for two minutes. Short of that its circuit opens, and its retries are paid from a budget. While the circuit is
+    closed, a job that breaks the server is counted once, not at each of its attempts: a run whose last jobs all do so
+    ends with their errors, not with a dead endpoint.
 
     Parameters
     ----------
@@ -52,14 +57,16 @@ class Health:
         self._silent, self._silent_since = 0, 0.0
         self._broken, self._broken_since = 0, 0.0
 
-    def note(self, attempt: object, outcome: Answer | Failure) -> EndpointError | None:
-        """Take in the outcome of an attempt; return the error that ends the run, if it does."""
+    def note(self, attempt: object, outcome: Answer | Failure, *, first: bool = True) -> EndpointError | None:
+        """Take in the outcome of an attempt, perhaps a job's first; return the error that ends the run, if it does."""
         if isinstance(outcome, Answer):
             self.budget.succeeded()
         elif ACTIONS[outcome.kind].dead:
             status = "" if outcome.http_status is None else f" (status {outcome.http_status})"
             return self._error(f"refuses to serve: {outcome.message}{status}", outcome.kind)
         elif outcome.kind in _BREAKS:
+            if not first and outcome.kind in _OF_THE_JOB and self.circuit.closed:
+                return self._silence(outcome)
             self.circuit.failed(attempt)
             return self._silence(outcome) or self._breakage(outcome)
         self.circuit.succeeded(attempt)
