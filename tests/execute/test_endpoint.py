@@ -183,7 +183,7 @@ def test_where_providers_live(monkeypatch: pytest.MonkeyPatch):
     assert opened().name == "http://h"
     openai = opened(provider="openai", base_url=None)
     assert openai.name == "https://api.openai.com"
-    assert openai.encode(a_job(), 1).target.target.headers["authorization"] == f"Bearer {KEY}"
+    assert openai.encode(a_job(), 1).target.headers["authorization"] == f"Bearer {KEY}"
     simulated = opened(provider="simulated", base_url=None)
     assert simulated.encode(a_job(), 1).target.url == "http://sim/v1/chat/completions"
     assert opened(provider="simulated").encode(a_job(), 1).target.url == "http://h/v1/chat/completions"
