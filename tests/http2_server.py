@@ -41,7 +41,7 @@ class _Connection(asyncio.Protocol):
         self.bodies: dict[int, bytes] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
+        self.transport = cast("asyncio.Transport", transport)
         self.server.connections += 1
         self.server.open.add(self.transport)
         if self.transport.get_extra_info("ssl_object").selected_alpn_protocol() == "h2":

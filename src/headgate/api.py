@@ -19,6 +19,7 @@ from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
+from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.execute.transports.httpx_client import HttpxTransport
 from headgate.result import Result
 from headgate.store.dataset import scan, scan_scores
@@ -102,6 +103,7 @@ def run(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
 ) -> Run:
     """Run a suite, or go on where it stopped, and score it.
 
@@ -119,6 +121,8 @@ def run(
         Errored jobs are run again.
     client : httpx.AsyncClient, optional
         Sends the requests, with its proxies and certificates; it is closed at the end.
+    transport : {"pyreqwest", "aiohttp", "httpx"}, optional
+        What sends them else: the fast one (the default), the conservative one, or the one that speaks HTTP/2.
 
     Returns
     -------
@@ -149,7 +153,8 @@ def run(
     ...     hg.scan_scores(done).select("value").collect().mean().item(), done.counts["ok"]
     (1.0, 20)
     """
-    return _complete(run_async(suite, out=out, limit=limit, retry_errors=retry_errors, client=client))
+    work = run_async(suite, out=out, limit=limit, retry_errors=retry_errors, client=client, transport=transport)
+    return _complete(work)
 
 
 async def run_async(
@@ -159,6 +164,7 @@ async def run_async(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
     watch: Watch | None = None,
 ) -> Run:
     """Run a suite inside an asyncio event loop; as :func:`run`.
@@ -181,8 +187,8 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
+    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client, transport))
     prepared = prepare(suite, Path(out))
-    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
     conductor = Conductor(prepared, options=options)
     if watch is not None:
         watch(conductor)
@@ -208,6 +214,7 @@ async def stream(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
 ) -> AsyncIterator[Result]:
     """Run a suite and yield each result once it is durable.
 
@@ -230,8 +237,8 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
+    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client, transport))
     prepared = prepare(suite, Path(out))
-    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
     held = _Held()
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
     work = asyncio.create_task(_conduct(conductor, prepared.store))
@@ -428,8 +435,12 @@ def compare(
     return chosen[0].estimate
 
 
-def _transport(client: httpx.AsyncClient | None) -> Transport | None:
-    return None if client is None else HttpxTransport(client)
+def _transport(client: httpx.AsyncClient | None, name: TransportName | None) -> Transport | TransportName | None:
+    if name is not None and name not in TRANSPORTS:
+        raise ConfigError("is unknown", field="transport", value=name, mend=f"use one of {', '.join(TRANSPORTS)}")
+    if name is not None and client is not None:
+        raise ConfigError("a client is given too", field="transport", value=name, mend="give one of the two")
+    return name if client is None else HttpxTransport(client)
 
 
 def _complete(work: Coroutine[Any, Any, _T]) -> _T:

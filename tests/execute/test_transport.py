@@ -33,6 +33,8 @@ def test_targets_are_equal_only_to_themselves():
     assert Target("http://h", {}) != Target("http://h", {})
 
 
-@pytest.mark.parametrize("message", ["no http://u:hunter2@h/x?y for you", "at HTTPS://u:hunter2@h", "(socks5://hunter2@h)"])
+@pytest.mark.parametrize(
+    "message", ["no http://u:hunter2@h/x?y for you", "at HTTPS://u:hunter2@h", "(socks5://hunter2@h)"]
+)
 def test_an_error_shows_no_url(message: str):
     assert "hunter2" not in str(TransportError("connect", message))

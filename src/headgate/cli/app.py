@@ -68,13 +68,19 @@ def run(
     out: Out = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
+    transport: Annotated[
+        str | None,
+        typer.Option(
+            "--transport", metavar="NAME", help="What sends requests: pyreqwest (the default), aiohttp or httpx."
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a suite, or go on where it stopped; score it; never gate."""
     from headgate.cli.commands import run_suite
 
-    run_suite(suite, out=out, limit=limit, retry_errors=retry_errors, json=json, quiet=quiet)
+    run_suite(suite, out=out, limit=limit, retry_errors=retry_errors, transport=transport, json=json, quiet=quiet)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -25,6 +25,7 @@ from headgate.store.run import count_statuses
 
 if TYPE_CHECKING:
     from headgate.conduct.estimates import CellEstimate
+    from headgate.execute.transports import TransportName
 
 
 def init_suite(folder: Path, *, quiet: bool) -> None:
@@ -36,11 +37,21 @@ def init_suite(folder: Path, *, quiet: bool) -> None:
         _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
 
 
-def run_suite(path: Path, *, out: Path | None, limit: int | None, retry_errors: bool, json: bool, quiet: bool) -> None:
+def run_suite(
+    path: Path,
+    *,
+    out: Path | None,
+    limit: int | None,
+    retry_errors: bool,
+    transport: str | None,
+    json: bool,
+    quiet: bool,
+) -> None:
     """Run or resume a suite."""
     suite = hg.load_suite(path)
     folder = out or Path("runs") / suite.name
-    done = run_shown(suite, out=folder, limit=limit, retry_errors=retry_errors, quiet=quiet)
+    name = cast("TransportName | None", transport)  # an unknown one is refused where it is used
+    done = run_shown(suite, out=folder, limit=limit, retry_errors=retry_errors, transport=name, quiet=quiet)
     if json:
         _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
     elif not quiet:

@@ -12,13 +12,22 @@ from headgate.api import Run, run_async
 from headgate.conduct.loop import run_loop
 from headgate.conduct.run import Conductor
 from headgate.errors import Interrupted
+from headgate.execute.transports import TransportName
 from headgate.report.progress import Progress
 from headgate.suite.model import Suite
 
 _TICK_S = 0.5
 
 
-def run_shown(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
+def run_shown(
+    suite: Suite,
+    *,
+    out: Path,
+    limit: int | None = None,
+    retry_errors: bool = False,
+    transport: TransportName | None = None,
+    quiet: bool,
+) -> Run:
     """Run a suite with progress on stderr.
 
     SIGINT and SIGTERM end it in order: what is committed stays, the journal is sealed. A second signal ends it at once,
@@ -29,10 +38,12 @@ def run_shown(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool,
     Interrupted
         After a signal.
     """
-    return run_loop(_run(suite, out=out, limit=limit, retry_errors=retry_errors, quiet=quiet))
+    return run_loop(_run(suite, out=out, limit=limit, retry_errors=retry_errors, transport=transport, quiet=quiet))
 
 
-async def _run(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
+async def _run(
+    suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, transport: TransportName | None, quiet: bool
+) -> Run:
     conductor: list[Conductor] = []
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
@@ -58,7 +69,7 @@ async def _run(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool
             shown.append(asyncio.create_task(_show(running)))
 
     try:
-        return await run_async(suite, out=out, limit=limit, retry_errors=retry_errors, watch=watch)
+        return await run_async(suite, out=out, limit=limit, retry_errors=retry_errors, transport=transport, watch=watch)
     except Interrupted as error:
         raise Interrupted(f"{error}\nTo resume: headgate run {suite.file or 'SUITE'} --out {out}") from error
     finally:

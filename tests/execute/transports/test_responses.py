@@ -47,7 +47,9 @@ def test_a_chunked_body_comes_whole(opener: Opener):
 def test_a_body_in_small_pieces_comes_whole(opener: Opener):
     body = bytes(range(256)) * 800
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    pieces = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[at : at + 999] for at in range(0, len(body), 999))]
+    pieces = [
+        b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[at : at + 999] for at in range(0, len(body), 999))
+    ]
     response, _ = send(opener, says(head, *pieces, b"0\r\n\r\n"))
     assert response.body == body
 
