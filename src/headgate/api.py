@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate.conduct.loop import run_loop
 from headgate.conduct.prepare import prepare
-from headgate.conduct.run import Conductor, RunOptions, RunSummary
+from headgate.conduct.run import Conductor, RunOptions
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
 from headgate.result import Result
-from headgate.store.dataset import scan, scan_scores
+from headgate.shard import choose_shard
+from headgate.store.dataset import Paths, find_runs, scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
-from headgate.store.run import RunStore
+from headgate.store.merge import merge_shards
+from headgate.store.run import RunStore, count_statuses
 from headgate.store.verify import verify
 from headgate.suite.files import load_suite
 from headgate.suite.model import Suite
@@ -42,6 +44,7 @@ __all__ = [
     "compare",
     "gate",
     "load_suite",
+    "merge",
     "run",
     "run_async",
     "scan",
@@ -72,7 +75,7 @@ class Run:
     path : Path
         The directory.
     planned : int
-        Jobs in the plan.
+        Jobs in the plan, or in the run's shard of it.
     counts : mapping of str to int
         Jobs that have a row, by status.
     """
@@ -98,9 +101,13 @@ def run(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    watch: Watch | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
 ) -> Run:
     """Run a suite, or go on where it stopped, and score it.
 
@@ -112,12 +119,22 @@ def run(
         What to run; see :func:`load_suite`.
     out : path
         The run directory; if it holds this plan already, only what is missing runs.
+    shard : str, optional
+        ``i/n``: only the i-th of n parts of the plan, at an n-th of the declared limits; ``auto``: the part that the
+        CI system or Kubernetes names in the environment. :func:`merge` makes one run of them.
     limit : int, optional
         Only the first so many items.
     retry_errors : bool
         Errored jobs are run again.
     client : httpx.AsyncClient, optional
         Sends the requests, with its proxies and certificates; it is closed at the end.
+    watch : callable, optional
+        Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``todo``, ``statistics()`` and
+        ``stop()`` are its, for any thread.
+    metrics_file : path, optional
+        Prometheus text for node_exporter's textfile collector, replaced whole every 15 s and at the end.
+    log_file : path, optional
+        JSON lines of what happens, appended; see :mod:`headgate.report.logs`.
 
     Returns
     -------
@@ -147,25 +164,54 @@ def run(
     ...     done = hg.run(suite, out=folder + "/run")
     ...     hg.scan_scores(done).select("value").collect().mean().item(), done.counts["ok"]
     (1.0, 20)
+
+    How it goes is there to be asked for at any time, here from a thread:
+
+    >>> import threading
+    >>> from headgate.report.progress import describe
+    >>> over, running = threading.Event(), []
+    >>> def show():
+    ...     while not over.wait(0.5):
+    ...         for conductor in running:
+    ...             if (now := conductor.statistics()) is not None:
+    ...                 print(describe(now, conductor.todo))
+    >>> thread = threading.Thread(target=show)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     thread.start()
+    ...     done = hg.run(suite, out=folder + "/run", watch=running.append)
+    ...     over.set()
+    ...     thread.join()
+    >>> running[0].statistics().ok
+    20
     """
-    return _complete(run_async(suite, out=out, limit=limit, retry_errors=retry_errors, client=client))
+    return _complete(
+        run_async(
+            suite,
+            out=out,
+            shard=shard,
+            limit=limit,
+            retry_errors=retry_errors,
+            client=client,
+            watch=watch,
+            metrics_file=metrics_file,
+            log_file=log_file,
+        )
+    )
 
 
 async def run_async(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
     watch: Watch | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
 ) -> Run:
     """Run a suite inside an asyncio event loop; as :func:`run`.
-
-    Parameters
-    ----------
-    watch : callable, optional
-        Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``statistics()`` and ``stop()`` are its.
 
     Examples
     --------
@@ -180,35 +226,33 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
-    prepared = prepare(suite, Path(out))
-    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
-    conductor = Conductor(prepared, options=options)
-    if watch is not None:
-        watch(conductor)
-    summary = await _conduct(conductor, prepared.store)
+    options = RunOptions(
+        limit=limit,
+        retry_errors=retry_errors,
+        transport=_transport(client),
+        metrics_file=_path(metrics_file),
+        log_file=_path(log_file),
+    )
+    conductor = Conductor(prepare(suite, Path(out), shard=choose_shard(shard)), options=options)
+    summary = await conductor.complete(watch)
     if conductor.stopped:
         raise Interrupted(f"stopped with {summary.done:,} of {summary.planned:,} jobs done; the same call resumes")
     return Run(summary.path, summary.planned, summary.counts)
-
-
-async def _conduct(conductor: Conductor, store: RunStore) -> RunSummary:
-    try:
-        await conductor.execute()
-    except BaseException:
-        store.close()
-        raise
-    return await conductor.finish()
 
 
 async def stream(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    watch: Watch | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
 ) -> AsyncIterator[Result]:
-    """Run a suite and yield each result once it is durable.
+    """Run a suite and yield each result once it is durable; parameters as :func:`run`.
 
     A slow consumer holds the engine back: at most 4,096 results (and those in flight) wait. Leaving the loop early
     stops the run, which stays resumable; rows of earlier calls are not yielded again, :func:`scan` has them. Scores are
@@ -229,11 +273,17 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
-    prepared = prepare(suite, Path(out))
-    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
+    options = RunOptions(
+        limit=limit,
+        retry_errors=retry_errors,
+        transport=_transport(client),
+        metrics_file=_path(metrics_file),
+        log_file=_path(log_file),
+    )
     held = _Held()
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
-    work = asyncio.create_task(_conduct(conductor, prepared.store))
+    work = asyncio.create_task(conductor.complete(watch))
     work.add_done_callback(lambda _: held.end())
     try:
         async with aclosing(held.results()) as results:
@@ -279,6 +329,48 @@ class _Held:
                 self._waiting -= 1
                 if self._waiting < _HELD:
                     self._room.set()
+
+
+def merge(runs: Paths, *, out: RunPath) -> Run:
+    """Make one run of the finished shards of a plan; they stay as they are.
+
+    Parameters
+    ----------
+    runs : path, pattern, or several
+        The run directories of all shards, in any order; a pattern such as ``runs/sums-*-of-4`` takes those that match.
+    out : path
+        The new run directory; it must not be there, or be empty.
+
+    Returns
+    -------
+    Run
+        The whole run, as if it had not been sharded.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` holds something, or the runs are not shards of one plan, each once.
+    StoreError
+        If a shard is missing, not finished or damaged (the message says which, and what to do), or the disk refuses.
+        Nothing is written then.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="echo",
+    ...     items=[{"word": "one"}, {"word": "two"}, {"word": "three"}],
+    ...     prompts={"say": "{{ word }}"},
+    ...     models=[{"id": "echo", "provider": "python", "call": lambda messages: messages[-1]["content"]}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     shards = [hg.run(suite, out=f"{folder}/{i}", shard=f"{i}/2") for i in (1, 2)]
+    ...     [shard.done for shard in shards], hg.merge(shards, out=folder + "/whole").done
+    ([2, 1], 3)
+    """
+    path = Path(out)
+    manifest = merge_shards(find_runs(runs), path)
+    return Run(path, manifest.n_jobs, count_statuses(RunFolder(path)))
 
 
 def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
@@ -433,6 +525,10 @@ def _transport(client: httpx.AsyncClient | None) -> Transport | None:
     from headgate.execute.transports.httpx_client import HttpxTransport  # httpx brings click and rich along
 
     return HttpxTransport(client)
+
+
+def _path(path: RunPath | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _complete(work: Coroutine[Any, Any, _T]) -> _T:

@@ -62,15 +62,15 @@ def endpoint(url: str = "http://vllm:8000/v1", *, transport: Transport | None = 
 def test_names_and_urls(url: str, name: str, sent_to: str):
     made = endpoint(url)
     assert made.name == name
-    assert made.encode(a_job(), 1).url == sent_to
+    assert made.encode(a_job(), 1).target.url == sent_to
 
 
 def test_a_request():
     prompt = Prompt(name="plain", messages=(("user", "x"),), params={"temperature": 1, "top_p": 0.5})
     model = a_model("small", model="org/small-7b", params={"temperature": 0})
     request = endpoint().encode(a_job(3, model=model, prompt=prompt, seed=2), 1)
-    assert request.method == "POST"
-    assert request.headers == {"content-type": "application/json", "accept": "application/json"}
+    assert request.target.method == "POST"
+    assert request.target.headers == {"content-type": "application/json", "accept": "application/json"}
     assert msgspec.json.decode(request.body) == {
         "model": "org/small-7b",
         "messages": [{"role": "user", "content": "question 3"}],
@@ -83,16 +83,16 @@ def test_a_request():
 def test_the_key_is_a_bearer_token_and_nowhere_else():
     made = endpoint(key=Secret(KEY))
     request = made.encode(a_job(), 1)
-    assert request.headers["authorization"] == f"Bearer {KEY}"
-    others = {name: value for name, value in request.headers.items() if name != "authorization"}
-    assert KEY not in f"{request.url}{request.body!r}{others}{made!r}{made.name}{vars(made)}"
+    assert request.target.headers["authorization"] == f"Bearer {KEY}"
+    others = {name: value for name, value in request.target.headers.items() if name != "authorization"}
+    assert KEY not in f"{request.target.url}{request.body!r}{others}{made!r}{made.name}{vars(made)}"
 
 
 def test_the_simulated_provider_is_told_the_job_and_the_attempt():
     made = endpoint(simulated=True)
     request = made.encode(a_job(7), 3)
     assert made.name == "simulated"
-    assert request.headers["x-headgate-attempt"] == "3"
+    assert request.target.headers["x-headgate-attempt"] == "3"
     assert msgspec.json.decode(request.body)["metadata"] == {
         "item": "i7",
         "prompt": "plain",
@@ -185,8 +185,8 @@ def test_where_providers_live(monkeypatch: pytest.MonkeyPatch):
     assert openai.name == "https://api.openai.com"
     assert openai.encode(a_job(), 1).headers["authorization"] == f"Bearer {KEY}"
     simulated = opened(provider="simulated", base_url=None)
-    assert simulated.encode(a_job(), 1).url == "http://sim/v1/chat/completions"
-    assert opened(provider="simulated").encode(a_job(), 1).url == "http://h/v1/chat/completions"
+    assert simulated.encode(a_job(), 1).target.url == "http://sim/v1/chat/completions"
+    assert opened(provider="simulated").encode(a_job(), 1).target.url == "http://h/v1/chat/completions"
 
 
 def test_a_key_goes_only_where_it_was_declared_for(monkeypatch: pytest.MonkeyPatch):

@@ -125,13 +125,12 @@ def _targets(template: Template, items: ItemFile) -> pl.DataFrame:
     """Return the target of every item, rendered by the scorer's template."""
     import polars as pl
 
-    batches = items.batches(["item_id", "target", "variables_json"])
     if template.source.strip("{} ") == "target" and template.source.startswith("{{"):
-        frames = [pl.DataFrame(pl.from_arrow(batch.select(["item_id", "target"]))) for batch in batches]
+        frames = [pl.DataFrame(pl.from_arrow(batch)) for batch in items.batches(["item_id", "target"])]
         return pl.concat(frames).cast({"target": pl.String})
     rows = [
         (item_id, template.render(_columns(variables, target), row=f"item {item_id}"))
-        for batch in batches
+        for batch in items.batches(["item_id", "target", "variables_json"])
         for item_id, target, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True)
     ]
     return pl.DataFrame(rows, schema={"item_id": pl.String, "target": pl.String}, orient="row")

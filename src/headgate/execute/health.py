@@ -12,7 +12,7 @@ from headgate.execute.retry import ACTIONS
 from headgate.execute.retry_budget import RetryBudget
 
 _FEWEST: Final = 5
-_NEVER_ANSWERED_S: Final = 2.0
+_NEVER_ANSWERED_S: Final = 1.5  # the second probe of an open circuit comes no sooner
 _FELL_SILENT_S: Final = 60.0
 _FEWEST_BROKEN: Final = 20
 _BROKEN_S: Final = 120.0
@@ -36,7 +36,7 @@ class Health:
     """Watches what an endpoint answers.
 
     It is dead at the first refused key, unknown model or exhausted quota; when nothing listens: five failures in a row
-    over two seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
+    over 1.5 seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
     for two minutes. Short of that its circuit opens, and its retries are paid from a budget. While the circuit is
     closed, a job that breaks the server is counted once, not at each of its attempts: a run whose last jobs all do so
     ends with their errors, not with a dead endpoint.

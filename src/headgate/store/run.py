@@ -107,12 +107,12 @@ class RunStore:
         self,
         *,
         on_commit: Callable[[list[Result]], object] | None = None,
-        shard: int = 0,
         limits: JournalLimits | None = None,
     ) -> JournalWriter:
         """Start the journal of this generation; one at a time."""
         if self._writer is not None and not self._writer.closed:
             raise StoreError(f"{self.files.path}: the journal is open already")
+        shard = 0 if self.manifest.shard is None else self.manifest.shard.index
         self._writer = JournalWriter(
             self.files.journal, generation=self.generation, shard=shard, on_commit=on_commit, limits=limits
         )

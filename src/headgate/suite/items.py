@@ -26,6 +26,7 @@ from headgate.suite.model import Items
 from headgate.suite.prompts import Prompt
 
 _GROUP: Final = 1024
+_BATCH_ROWS: Final = 8192
 _CACHED_GROUPS: Final = 8
 _FORMATS: Final = ".csv, .jsonl, .ndjson or .parquet"
 _PROMPT: Final = "prompt:"
@@ -448,7 +449,7 @@ class ItemFile:
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield columns of all items as Arrow record batches."""
-        yield from self._file.iter_batches(65_536, columns=list(columns))
+        yield from self._file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
 
     def _group(self, number: int) -> _Group:
         try:
