@@ -48,10 +48,9 @@ def virtually(main: Coroutine[Any, Any, Any], loop: VirtualLoop | None = None) -
         return runner.run(main)
 
 
-def virtually_throughout(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine on a virtual clock, which all that asks for the monotonic time reads too."""
+def throughout(main: Coroutine[Any, Any, Any]) -> Any:
+    """Do so, with the same clock for all that asks for the monotonic time."""
     loop = VirtualLoop()
-    loop.now = 1000.0
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(time, "monotonic", loop.time))
         for keeps_its_own in (Circuit, Lane, RetryBudget):

@@ -8,8 +8,7 @@ import time
 import pytest
 
 from headgate.execute.lag import LoopLag
-from virtual_clock import VirtualLoop
-from virtual_clock import virtually_throughout as virtually
+from virtual_clock import VirtualLoop, throughout
 
 
 def test_a_loop_that_is_not_blocked_has_none():
@@ -20,7 +19,7 @@ def test_a_loop_that_is_not_blocked_has_none():
         lag.stop()
         return lag
 
-    lag = virtually(main())
+    lag = throughout(main())
     assert lag.lately_s == pytest.approx(0, abs=1e-9)
     assert lag.most_s == pytest.approx(0, abs=1e-9)
 
@@ -50,7 +49,7 @@ def test_a_blocked_loop_shows_as_lag_that_fades_and_stays_as_the_worst():
         assert lag.most_s == pytest.approx(1.9, abs=0.01)
         lag.stop()
 
-    virtually(main())
+    throughout(main())
 
 
 def test_nothing_is_measured_after_the_end():
@@ -62,7 +61,7 @@ def test_nothing_is_measured_after_the_end():
         await asyncio.sleep(1)
         assert lag.most_s == 0.0
 
-    virtually(main())
+    throughout(main())
 
 
 def test_stopping_what_never_started():

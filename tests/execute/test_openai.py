@@ -220,6 +220,37 @@ def test_what_is_no_completion_is_tried_again(body: Any, message: str):
     assert ACTIONS[outcome.kind].retry
 
 
+FLAGGED = {"reasons": ["violence"], "flagged_input": "how to", "provider_name": "OpenAI", "model_slug": "openai/m"}
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_prompt_that_was_flagged_is_a_refusal_and_no_refused_key(status: int):
+    """OpenRouter says 403 to both; one prompt must not end the run."""
+    body = {"error": {"message": "Your input was flagged", "code": 403, "metadata": FLAGGED}}
+    outcome = decode(response(body, status=status))
+    assert isinstance(outcome, Answer)
+    assert (outcome.status, outcome.output, outcome.stop_reason) == (
+        "refused",
+        "Your input was flagged",
+        "content_filter",
+    )
+    assert outcome.http_status == status
+
+
+def test_a_403_without_a_flag_is_a_refused_key():
+    assert (
+        failure({"error": {"message": "no", "code": 403, "metadata": {"provider_name": "x"}}}, status=403).kind
+        == "auth"
+    )
+
+
+def test_a_filter_that_speaks_inside_a_200():
+    body = {"error": {"message": "filtered", "code": "content_filter"}}
+    outcome = decode(response(body))
+    assert isinstance(outcome, Answer)
+    assert (outcome.status, outcome.output) == ("refused", "filtered")
+
+
 ERRORS = [
     (401, {"code": "invalid_api_key", "type": "invalid_request_error"}, {}, "auth"),
     (403, {"code": "unsupported_country_region_territory"}, {}, "auth"),

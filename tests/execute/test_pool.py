@@ -29,7 +29,7 @@ from headgate.execute.statistics import EngineStatistics, LaneStatistics
 from headgate.execute.transports import open_transport
 from headgate.plan import Job
 from headgate.result import Result
-from virtual_clock import virtually_throughout as virtually
+from virtual_clock import throughout
 
 ANSWER = Answer(output="x")
 BUSY = Failure(kind="overloaded", message="busy", http_status=503)
@@ -70,7 +70,7 @@ def watch(
     async def main() -> tuple[list[Result], list[EngineStatistics]]:
         return await watched(a_work(endpoint, source, **options), every_s=every_s)
 
-    return virtually(main())
+    return throughout(main())
 
 
 def lanes(seen: list[EngineStatistics]) -> list[LaneStatistics]:
@@ -201,7 +201,7 @@ def test_a_probe_that_is_cancelled_with_the_run_leaves_nothing_behind():
         assert pool.health["small"].circuit.admit("the next")
         assert engine.statistics().in_flight == 0
 
-    virtually(main())
+    throughout(main())
 
 
 # The deadline of a job
@@ -316,7 +316,7 @@ def test_dead_from_the_start(concurrency: int, failure: Failure, words: str, sec
 
     rows: list[Result] = []
     endpoint = takes(0.05, lambda job, number: failure)
-    elapsed, text = virtually(main())
+    elapsed, text = throughout(main())
     assert seconds[0] <= elapsed <= seconds[1]
     assert words in text
     assert text.startswith("model small at http://fake ")
@@ -494,7 +494,7 @@ def test_it_says_that_it_waits_for_the_limit():
         work = a_work(takes(0, lambda job, number: ANSWER), jobs(12), lane=lane)
         return (await watched(work, every_s=1))[1]
 
-    assert said(virtually(main())[:1]) == {"the limit of 6 requests a minute (8 wait)"}
+    assert said(throughout(main())[:1]) == {"the limit of 6 requests a minute (8 wait)"}
 
 
 def test_it_says_that_it_waits_for_the_disk():
@@ -510,7 +510,7 @@ def test_it_says_that_it_waits_for_the_disk():
         assert engine.statistics().lanes[0].waits_for == ""
         return words
 
-    assert virtually(main()) == "the disk: 8 results wait to be written"
+    assert throughout(main()) == "the disk: 8 results wait to be written"
 
 
 def test_statistics_from_another_thread_at_full_speed():
@@ -593,7 +593,7 @@ def test_whatever_fails_each_job_has_one_row(scripts: list[list[Any]], concurren
         assert failures["connect"] >= 5 or sum(failures.values()) >= 20  # given up, and with reason
         return engine.statistics()
 
-    statistics = virtually(main())
+    statistics = throughout(main())
     assert len({result.job_id for result in results}) == len(results)
     assert statistics.attempts == len(endpoint.calls)
     charged = Counter(job_id for job_id, number in endpoint.calls)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from execute_jobs import jobs
 from headgate.execute.queue import JobQueue, Ticket
-from virtual_clock import virtually_throughout as virtually
+from virtual_clock import throughout
 
 
 def test_jobs_are_pulled_one_at_a_time():
@@ -213,7 +213,7 @@ def test_what_is_deferred_goes_behind_all_new_jobs():
         assert (queue.in_backoff, queue.deferred) == (0, 0)
         assert not queue.finished
 
-    virtually(main())
+    throughout(main())
 
 
 def test_what_is_deferred_goes_behind_retries_too():
@@ -224,7 +224,7 @@ def test_what_is_deferred_goes_behind_retries_too():
         queue.put_back(second, after_s=0)
         assert indexes(await taken(queue), await taken(queue)) == [1, 0]
 
-    virtually(main())
+    throughout(main())
 
 
 def test_what_is_deferred_goes_not_before_its_time():
@@ -240,7 +240,7 @@ def test_what_is_deferred_goes_not_before_its_time():
         assert await queue.take() is first
         assert time.monotonic() - started == pytest.approx(30, abs=0.01)
 
-    virtually(main())
+    throughout(main())
 
 
 def test_when_as_many_as_the_capacity_are_deferred_they_go_before_new_jobs():
@@ -252,7 +252,7 @@ def test_when_as_many_as_the_capacity_are_deferred_they_go_before_new_jobs():
             queue.defer(ticket, after_s=0)
         assert indexes(*[await taken(queue) for _ in range(4)]) == [0, 3, 4, 5]
 
-    virtually(main())
+    throughout(main())
 
 
 def test_a_worker_that_waits_takes_what_is_deferred():
@@ -269,7 +269,7 @@ def test_a_worker_that_waits_takes_what_is_deferred():
         await asyncio.wait(idle)
         assert queue.finished
 
-    virtually(main())
+    throughout(main())
 
 
 class Queues(RuleBasedStateMachine):
@@ -389,4 +389,4 @@ def test_every_job_is_finished_once_whether_put_back_or_deferred(
         assert most <= 2 * capacity + workers
         return finished
 
-    assert sorted(virtually(main())) == list(range(count))
+    assert sorted(throughout(main())) == list(range(count))

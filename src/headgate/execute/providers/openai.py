@@ -8,12 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.retry import MALFORMED, classify
+from headgate.execute.error_body import MALFORMED, read_error
+from headgate.execute.retry import classify
 from headgate.execute.transport import Response
 
 PATH: Final = "/chat/completions"
 _NULL: Final = msgspec.Raw(b"null")
 _REFUSALS: Final = {"content_filter"}
+_FILTERED: Final = frozenset({"content_filter", "flagged_input"})
+"""What an error says where a filter stopped the prompt; OpenRouter does so with 403, which else is a refused key."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -114,13 +117,9 @@ def decode(response: Response) -> Answer | Failure:
     try:
         completion = _DECODER.decode(response.body)
     except MALFORMED as error:
-        failure = classify(200, response.headers, response.body)
-        if failure.kind != "bad_response" or b'"error"' in response.body[:2000]:
-            return failure
-        start = response.body[:80].decode("utf-8", "replace")
-        return Failure(kind="bad_response", message=f"{error}; the body starts {start!r}", http_status=200)
+        return _filtered(response) or _malformed(response, error)
     if _given(completion.error):
-        return classify(200, response.headers, response.body)
+        return _filtered(response) or classify(200, response.headers, response.body)
     if not completion.choices:
         return Failure(kind="bad_response", message="the response has no choices", http_status=200)
     choice = completion.choices[0]
@@ -129,6 +128,14 @@ def decode(response: Response) -> Answer | Failure:
     if choice.message is None:
         return Failure(kind="bad_response", message="the response has no message", http_status=200)
     return _answer(completion, choice, choice.message, response)
+
+
+def _malformed(response: Response, error: Exception) -> Failure:
+    failure = classify(200, response.headers, response.body)
+    if failure.kind != "bad_response" or b'"error"' in response.body[:2000]:
+        return failure
+    start = response.body[:80].decode("utf-8", "replace")
+    return Failure(kind="bad_response", message=f"{error}; the body starts {start!r}", http_status=200)
 
 
 def _given(error: msgspec.Raw) -> bool:
@@ -163,29 +170,17 @@ def _text(content: str | list[_Part] | None) -> str | None:
     return content
 
 
-class _FilterDetail(msgspec.Struct):
-    message: str | None = None
-    code: str | int | None = None
-
-
-class _FilterBody(msgspec.Struct):
-    error: _FilterDetail
-
-
 def _filtered(response: Response) -> Answer | None:
-    """Return a refusal where the server's prompt filter answered with status 400."""
-    if response.status != 400:
+    """Return a refusal where an error says that a filter stopped the prompt."""
+    if response.status not in {200, 400, 403}:
         return None
-    try:
-        detail = msgspec.json.decode(response.body, type=_FilterBody).error
-    except MALFORMED:
-        return None
-    if detail.code != "content_filter":
+    said = read_error(response.body)
+    if _FILTERED.isdisjoint(said.words):
         return None
     return Answer(
         status="refused",
-        output=detail.message,
-        http_status=400,
+        output=said.message,
+        http_status=response.status,
         stop_reason="content_filter",
         ttfb_s=response.ttfb_s,
         request_id=response.headers.get("x-request-id"),
