@@ -30,7 +30,7 @@ def a_job(index: int = 0, *, model: Model | None = None, prompt: Prompt = PROMPT
         digest="0" * 32,
         cluster=None,
         target=str(index),
-        variables={"q": f"question {index}"},
+        variables_json=msgspec.json.encode({"q": f"question {index}"}),
         messages={prompt.name: messages},
     )
     return Job(index, f"{index:032x}", item, prompt, model or a_model(), seed)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal, overload
 
 import msgspec
@@ -17,7 +17,7 @@ from headgate.suite.prompts import Prompt
 _JOB_ID_VERSION = b"headgate/job/1"
 
 
-class Job(msgspec.Struct, frozen=True):
+class Job(msgspec.Struct, frozen=True, gc=False):
     """One cell: item x prompt x model x seed; the unit that is planned, run, stored and resumed.
 
     Attributes
@@ -100,7 +100,7 @@ class Plan(Sequence[Job]):
         self.prompts, self.models = tuple(prompts), tuple(models)
         self.cells = tuple(self._cells())
         self._length = len(items) * len(self.cells)
-        self._latest: tuple[int, Item] | None = None
+        self._latest: tuple[int, Item | None] = (-1, None)
 
     def _cells(self) -> Iterator[Cell]:
         models = {model.id: digest(model.identity) for model in self.models}
@@ -139,7 +139,7 @@ class Plan(Sequence[Job]):
         parameters, and the seed. Names, endpoints, limits and deadlines are not part of it.
         """
         item, cell = divmod(index, len(self.cells))
-        return _job_id(self.items.digests[16 * item : 16 * item + 16], self.cells[cell].key)
+        return self._job_id(item, self.cells[cell])
 
     def job_ids(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
         """Yield the ids of jobs ``start`` to ``stop`` in order."""
@@ -155,28 +155,26 @@ class Plan(Sequence[Job]):
     def __getitem__(self, index: int | slice) -> Job | Sequence[Job]:
         if isinstance(index, slice):
             return [self[place] for place in range(*index.indices(len(self)))]
-        place = index + len(self) if index < 0 else index
-        if not 0 <= place < len(self):
-            raise IndexError(f"job {index} of a plan with {len(self)}")
-        item, cell_index = divmod(place, len(self.cells))
-        cell = self.cells[cell_index]
-        return Job(place, self.job_id(place), self._item(item), cell.prompt, cell.model, cell.seed)
+        place = index + self._length if index < 0 else index
+        if not 0 <= place < self._length:
+            raise IndexError(f"job {index} of a plan with {self._length}")
+        number, cell_index = divmod(place, len(self.cells))
+        cell, (latest, item) = self.cells[cell_index], self._latest
+        if latest != number:  # neighbours in the plan share their item
+            item = self.items[number]
+            self._latest = number, item
+        assert item is not None
+        return Job(place, self._job_id(number, cell), item, cell.prompt, cell.model, cell.seed)
 
-    def _item(self, index: int) -> Item:
-        """Return an item; neighbours in the plan share it."""
-        if self._latest is None or self._latest[0] != index:
-            self._latest = index, self.items[index]
-        return self._latest[1]
+    def _job_id(self, item: int, cell: Cell) -> str:
+        digest = self.items.digests[16 * item : 16 * item + 16]
+        return blake2b(_JOB_ID_VERSION + digest + cell.key, digest_size=16).hexdigest()
 
 
 def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt]) -> Plan:
     """Plan a suite whose items are written and whose prompts are loaded."""
     axis: Literal["prompt", "model"] = "prompt" if suite.compare is None else suite.compare.baseline.axis
     return Plan(items, prompts=prompts, models=suite.models, seeds=suite.seeds, axis=axis)
-
-
-def _job_id(item: bytes, cell: bytes) -> str:
-    return hashlib.blake2b(_JOB_ID_VERSION + item + cell, digest_size=16).hexdigest()
 
 
 def differing_keys(ours: Mapping[str, object], theirs: Mapping[str, object]) -> tuple[str, ...]:

@@ -7,11 +7,10 @@ import hashlib
 import math
 import os
 from array import array
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,14 +54,15 @@ class Row:
     variables: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One item as the plan uses it.
 
     Attributes
     ----------
     digest : str
         Content id of the item's id and columns.
+    variables_json : bytes
+        All columns of the row, a JSON object.
     messages : mapping of str to bytes
         Prompt name to the rendered chat messages, a JSON array.
     """
@@ -71,8 +71,14 @@ class Item:
     digest: str
     cluster: str | None
     target: str | None
-    variables: Mapping[str, Any]
+    variables_json: bytes
     messages: Mapping[str, bytes]
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """The columns of the row, decoded anew."""
+        decoded: Mapping[str, Any] = msgspec.json.decode(self.variables_json)
+        return decoded
 
 
 def read_rows(source: Items, *, base: Path, file: Path | None = None) -> Iterator[Row]:
@@ -391,13 +397,14 @@ class ItemFile:
             self._file = pq.ParquetFile(path, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as error:
             raise StoreError(f"{path}: is not the items of a run: {error}") from error
-        self._groups: OrderedDict[int, list[dict[str, Any]]] = OrderedDict()
+        self._groups: dict[int, _Group] = {}
+        self._length = int(self._file.metadata.num_rows)
         self.prompts = tuple(
             name.removeprefix(_PROMPT) for name in self._file.schema_arrow.names if name.startswith(_PROMPT)
         )
 
     def __len__(self) -> int:
-        return int(self._file.metadata.num_rows)
+        return self._length
 
     @cached_property
     def digests(self) -> bytes:
@@ -414,29 +421,52 @@ class ItemFile:
         return digest_bytes(self.digests)
 
     def __getitem__(self, index: int) -> Item:
-        if not 0 <= index < len(self):
+        if not 0 <= index < self._length:
             raise IndexError(index)
-        row = self._group(index // _GROUP)[index % _GROUP]
+        number, row = divmod(index, _GROUP)
+        group = self._groups.get(number) or self._group(number)
         return Item(
-            item_id=row["item_id"],
-            digest=row["item_digest"],
-            cluster=row["cluster"],
-            target=row["target"],
-            variables=msgspec.json.decode(row["variables_json"]),
-            messages={name: row[_PROMPT + name].encode() for name in self.prompts},
+            item_id=group.item_id[row],
+            digest=group.digest[row],
+            cluster=group.cluster[row],
+            target=group.target[row],
+            variables_json=group.variables_json[row],
+            messages={name: column[row] for name, column in group.messages},
         )
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield columns of all items as Arrow record batches."""
         yield from self._file.iter_batches(65_536, columns=list(columns))
 
-    def _group(self, number: int) -> list[dict[str, Any]]:
-        if number not in self._groups:
-            try:
-                self._groups[number] = self._file.read_row_group(number, use_threads=False).to_pylist()
-            except (pa.ArrowException, OSError) as error:
-                raise StoreError(f"{self.path}: is damaged: {error}") from error
-            if len(self._groups) > _CACHED_GROUPS:
-                self._groups.popitem(last=False)
-        self._groups.move_to_end(number)
-        return self._groups[number]
+    def _group(self, number: int) -> _Group:
+        try:
+            table = self._file.read_row_group(number, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise StoreError(f"{self.path}: is damaged: {error}") from error
+        group = self._groups[number] = _Group(table, self.prompts)
+        if len(self._groups) > _CACHED_GROUPS:
+            del self._groups[next(iter(self._groups))]
+        return group
+
+
+class _Group:
+    """The columns of one row group, as lists."""
+
+    __slots__ = ("cluster", "digest", "item_id", "messages", "target", "variables_json")
+
+    def __init__(self, table: Any, prompts: Sequence[str]) -> None:
+        self.item_id: list[str] = table["item_id"].to_pylist()
+        self.digest: list[str] = table["item_digest"].to_pylist()
+        self.cluster: list[str | None] = table["cluster"].to_pylist()
+        self.target: list[str | None] = table["target"].to_pylist()
+        self.variables_json = _utf8(table["variables_json"])
+        self.messages = tuple((name, _utf8(table[_PROMPT + name])) for name in prompts)
+
+
+def _utf8(column: Any) -> list[bytes]:
+    """Return the texts of a column without nulls as bytes: slices of its buffer, where pyarrow makes a scalar of each."""
+    texts = column.combine_chunks()
+    _, places, data = texts.buffers()
+    offsets: list[int] = np.frombuffer(places, np.int64)[texts.offset : texts.offset + len(texts) + 1].tolist()
+    text = data.to_pybytes()
+    return [text[start:end] for start, end in pairwise(offsets)]
