@@ -24,8 +24,9 @@ import uvloop
 
 from headgate.execute.answer import Answer
 from headgate.execute.endpoint import Endpoint, HttpEndpoint
-from headgate.execute.engine import Engine, Work
+from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
+from headgate.execute.pool import Work
 from headgate.execute.transports import open_transport
 from headgate.plan import Plan
 from headgate.result import Result

@@ -51,7 +51,7 @@ class FakeEndpoint:
         self.react = react
         self.calls: list[tuple[str, int]] = []
 
-    async def attempt(self, job: Job, number: int) -> Answer | Failure:
+    async def attempt(self, job: Job, number: int, *, timeout_s: float = 0.0) -> Answer | Failure:
         self.calls.append((job.job_id, number))
         await asyncio.sleep(0)  # as all that waits on a model does
         outcome = self.react(job, number)

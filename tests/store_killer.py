@@ -21,6 +21,7 @@ if __name__ == "__main__":
 
 from headgate.store.index import contains
 from headgate.store.journal import JournalLimits
+from headgate.store.merge import merge_shards
 from headgate.store.run import RunStore
 from store_rows import make_error, make_result
 
@@ -61,13 +62,18 @@ def compact(run: str, report: int, rows: int) -> None:
     RunStore.open(run).close()
 
 
+def merge(run: str, report: int, rows: int) -> None:
+    """Merge the shards in a folder into its sub-folder ``whole``."""
+    merge_shards(sorted(Path(run).glob("shard-*")), Path(run) / "whole")
+
+
 def _kill_at_step(step: int) -> None:
     """Kill this process just before its n-th operation on the file system, as Python sees them."""
     left = step
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal left
-        if event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"):
+        if event in ("open", "os.link", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"):
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -80,7 +86,8 @@ def _worker(order: dict, report: int) -> None:
     try:
         if order.get("step"):
             _kill_at_step(order["step"])
-        {"write": write, "retry": retry, "compact": compact}[order["do"]](order["run"], report, order.get("rows", 0))
+        work = {"write": write, "retry": retry, "compact": compact, "merge": merge}[order["do"]]
+        work(order["run"], report, order.get("rows", 0))
         status = 0
     finally:
         os._exit(status)

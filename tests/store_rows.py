@@ -6,12 +6,16 @@ import typing
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from headgate.plan import Plan, plan_suite
 from headgate.result import COLUMNS, Result
+from headgate.shard import Shard
+from headgate.store.dataset import scan
 from headgate.store.manifest import Manifest, make_manifest
+from headgate.store.run import RunStore
 from headgate.suite.items import ItemFile, read_rows, write_items
 from headgate.suite.model import Suite
 from headgate.suite.prompts import Prompt
@@ -140,3 +144,35 @@ def plan_results(plan: Plan, **changes: Any) -> list[Result]:
         )
         for job in plan
     ]
+
+
+def make_shard(folder: Path, shard: Shard, *, errors: int = 0, scorer: str = "correct", **changes: Any) -> Path:
+    """Write a finished run of one shard, with scores; its first rows may be errors."""
+    suite = make_suite(**changes)
+    plan = make_plan(folder, suite)
+    manifest = make_manifest(suite, plan, scorers={"correct": "1"}, argv=["headgate", "run"], shard=shard)
+    marks = shard.mark_jobs(len(plan.items), cells=len(plan.cells))
+    rows = [row for row, ours in zip(plan_results(plan), marks, strict=True) if ours]
+    failed = {"status": "error", "error_kind": "timeout", "output": None}
+    with RunStore.create(folder, manifest) as store:
+        fill(store, [replace(row, **failed) for row in rows[:errors]] + rows[errors:])
+        store.compact()
+        store.write_scores(scores_of(folder), scorer=scorer, version="1")
+    return folder
+
+
+def fill(store: RunStore, rows: list[Result]) -> None:
+    """Write rows to the journal of a run, and seal it."""
+    writer = store.writer()
+    for row in rows:
+        writer.append(row)
+    writer.close()
+
+
+def scores_of(path: Path) -> pl.DataFrame:
+    """Return a score for every answer of a run."""
+    value = pl.col("input_tokens").cast(pl.Float64)
+    blank = pl.lit(None, pl.String)
+    frame = scan(path).filter(pl.col("status") != "error")
+    keys = ("job_id", "item_id", "cluster", "prompt", "model", "seed")
+    return frame.select(*keys, value=value, label=blank, explanation=blank).collect()

@@ -19,7 +19,7 @@ LAYERS: list[set[str]] = [
     {"report"},
     {"decide"},
     {"execute", "store", "score", "stats", "simulate", "traffic"},
-    {"plan", "result"},
+    {"plan", "result", "shard"},
     {"registry"},
     {"suite"},
     {"errors", "identity"},

@@ -19,12 +19,13 @@ from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
-from headgate.execute.transports.httpx_client import HttpxTransport
 from headgate.result import Result
-from headgate.store.dataset import scan, scan_scores
+from headgate.shard import choose_shard
+from headgate.store.dataset import Paths, find_runs, scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
-from headgate.store.run import RunStore
+from headgate.store.merge import merge_shards
+from headgate.store.run import RunStore, count_statuses
 from headgate.store.verify import verify
 from headgate.suite.files import load_suite
 from headgate.suite.model import Suite
@@ -43,6 +44,7 @@ __all__ = [
     "compare",
     "gate",
     "load_suite",
+    "merge",
     "run",
     "run_async",
     "scan",
@@ -73,7 +75,7 @@ class Run:
     path : Path
         The directory.
     planned : int
-        Jobs in the plan.
+        Jobs in the plan, or in the run's shard of it.
     counts : mapping of str to int
         Jobs that have a row, by status.
     """
@@ -99,6 +101,7 @@ def run(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -113,6 +116,9 @@ def run(
         What to run; see :func:`load_suite`.
     out : path
         The run directory; if it holds this plan already, only what is missing runs.
+    shard : str, optional
+        ``i/n``: only the i-th of n parts of the plan, at an n-th of the declared limits; ``auto``: the part that the
+        CI system or Kubernetes names in the environment. :func:`merge` makes one run of them.
     limit : int, optional
         Only the first so many items.
     retry_errors : bool
@@ -149,13 +155,14 @@ def run(
     ...     hg.scan_scores(done).select("value").collect().mean().item(), done.counts["ok"]
     (1.0, 20)
     """
-    return _complete(run_async(suite, out=out, limit=limit, retry_errors=retry_errors, client=client))
+    return _complete(run_async(suite, out=out, shard=shard, limit=limit, retry_errors=retry_errors, client=client))
 
 
 async def run_async(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -181,7 +188,7 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
-    prepared = prepare(suite, Path(out))
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
     conductor = Conductor(prepared, options=options)
     if watch is not None:
@@ -205,6 +212,7 @@ async def stream(
     suite: Suite,
     *,
     out: RunPath,
+    shard: str | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -230,7 +238,7 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
-    prepared = prepare(suite, Path(out))
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
     held = _Held()
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
@@ -280,6 +288,48 @@ class _Held:
                 self._waiting -= 1
                 if self._waiting < _HELD:
                     self._room.set()
+
+
+def merge(runs: Paths, *, out: RunPath) -> Run:
+    """Make one run of the finished shards of a plan; they stay as they are.
+
+    Parameters
+    ----------
+    runs : path, pattern, or several
+        The run directories of all shards, in any order; a pattern such as ``runs/sums-*-of-4`` takes those that match.
+    out : path
+        The new run directory; it must not be there, or be empty.
+
+    Returns
+    -------
+    Run
+        The whole run, as if it had not been sharded.
+
+    Raises
+    ------
+    ConfigError
+        If ``out`` holds something, or the runs are not shards of one plan, each once.
+    StoreError
+        If a shard is missing, not finished or damaged (the message says which, and what to do), or the disk refuses.
+        Nothing is written then.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="echo",
+    ...     items=[{"word": "one"}, {"word": "two"}, {"word": "three"}],
+    ...     prompts={"say": "{{ word }}"},
+    ...     models=[{"id": "echo", "provider": "python", "call": lambda messages: messages[-1]["content"]}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     shards = [hg.run(suite, out=f"{folder}/{i}", shard=f"{i}/2") for i in (1, 2)]
+    ...     [shard.done for shard in shards], hg.merge(shards, out=folder + "/whole").done
+    ([2, 1], 3)
+    """
+    path = Path(out)
+    manifest = merge_shards(find_runs(runs), path)
+    return Run(path, manifest.n_jobs, count_statuses(RunFolder(path)))
 
 
 def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
@@ -429,7 +479,11 @@ def compare(
 
 
 def _transport(client: httpx.AsyncClient | None) -> Transport | None:
-    return None if client is None else HttpxTransport(client)
+    if client is None:
+        return None
+    from headgate.execute.transports.httpx_client import HttpxTransport  # httpx brings click and rich along
+
+    return HttpxTransport(client)
 
 
 def _complete(work: Coroutine[Any, Any, _T]) -> _T:

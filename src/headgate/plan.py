@@ -111,8 +111,7 @@ class Plan(Sequence[Job]):
                 model, prompt = pair if self.axis == "prompt" else pair[::-1]
                 assert isinstance(model, Model)
                 assert isinstance(prompt, Prompt)
-                key = bytes.fromhex(prompt.digest) + bytes.fromhex(models[model.id]) + seed.to_bytes(4, "big")
-                yield Cell(prompt, model, seed, key)
+                yield Cell(prompt, model, seed, cell_key(prompt.digest, models[model.id], seed))
 
     @property
     def parts(self) -> dict[str, object]:
@@ -131,13 +130,7 @@ class Plan(Sequence[Job]):
         return digest(self.parts)
 
     def job_id(self, index: int) -> str:
-        """Return the id of a job without reading its item's text.
-
-        Notes
-        -----
-        BLAKE2b-128 over a version tag, the digest of the item (id and content), of the prompt, of the model with its
-        parameters, and the seed. Names, endpoints, limits and deadlines are not part of it.
-        """
+        """Return the id of a job without reading its item's text; see :func:`make_job_id`."""
         item, cell = divmod(index, len(self.cells))
         return self._job_id(item, self.cells[cell])
 
@@ -168,13 +161,29 @@ class Plan(Sequence[Job]):
 
     def _job_id(self, item: int, cell: Cell) -> str:
         digest = self.items.digests[16 * item : 16 * item + 16]
-        return blake2b(_JOB_ID_VERSION + digest + cell.key, digest_size=16).hexdigest()
+        return make_job_id(digest, cell.key).hex()
 
 
 def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt]) -> Plan:
     """Plan a suite whose items are written and whose prompts are loaded."""
     axis: Literal["prompt", "model"] = "prompt" if suite.compare is None else suite.compare.baseline.axis
     return Plan(items, prompts=prompts, models=suite.models, seeds=suite.seeds, axis=axis)
+
+
+def cell_key(prompt: str, model: str, seed: int) -> bytes:
+    """Return the part of a job's id that its prompt, its model (by their digests) and its seed determine."""
+    return bytes.fromhex(prompt) + bytes.fromhex(model) + seed.to_bytes(4, "big")
+
+
+def make_job_id(item: bytes, cell: bytes) -> bytes:
+    """Return the id of a job, 16 bytes, from the digest of its item and the key of its cell.
+
+    Notes
+    -----
+    BLAKE2b-128 over a version tag, the digest of the item (id and content), of the prompt, of the model with its
+    parameters, and the seed. Names, endpoints, limits and deadlines are not part of it.
+    """
+    return blake2b(_JOB_ID_VERSION + item + cell, digest_size=16).digest()
 
 
 def differing_keys(ours: Mapping[str, object], theirs: Mapping[str, object]) -> tuple[str, ...]:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from execute_jobs import a_model, jobs
 from headgate.execute.endpoint import HttpEndpoint
-from headgate.execute.engine import Engine, Work
+from headgate.execute.engine import Engine
 from headgate.execute.lanes import Bucket, Lane
+from headgate.execute.pool import Work
 from headgate.execute.transports import open_transport
 from headgate.result import Result
 from headgate.simulate.server import SimulatedServer

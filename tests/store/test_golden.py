@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import msgspec
 import pandas as pd
 import polars as pl
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from headgate.shard import Shard
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.manifest import read_manifest
 from headgate.store.run import RunStore
@@ -91,6 +93,24 @@ def test_it_resumes(tmp_path):
         assert len(store.done_job_ids(retry_errors=True)) == 19
         assert store.counts() == STATUSES
     assert verify(tmp_path / "run") == []
+
+
+def test_it_is_a_whole_run():
+    """Its manifest is older than shards."""
+    manifest = read_manifest(RUN / "manifest.json")
+    assert "shard" not in (RUN / "manifest.json").read_text()
+    assert (manifest.shard, manifest.merged) == (None, [])
+    assert manifest.n_jobs == manifest.plan.n_jobs == 20
+
+
+def test_a_shard_stands_in_the_manifest(tmp_path):
+    """So it is stored, and so it must be read."""
+    path = tmp_path / "manifest.json"
+    older = msgspec.json.decode((RUN / "manifest.json").read_bytes())
+    path.write_bytes(msgspec.json.encode(older | {"shard": {"index": 2, "count": 4}, "merged": ["a"]}))
+    manifest = read_manifest(path)
+    assert (manifest.shard, manifest.merged, manifest.n_jobs) == (Shard(2, 4), ["a"], 4)
+    assert msgspec.to_builtins(manifest)["shard"] == {"index": 2, "count": 4}
 
 
 DOCS = Path(__file__).parents[2] / "docs" / "results.md"

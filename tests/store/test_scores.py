@@ -69,7 +69,7 @@ def test_no_rows(run):
 def test_what_does_not_fit_is_named(run, frame, message):
     with pytest.raises(StoreError, match=rf"s@1\.parquet: {message}"):
         write_scores(run, frame, scorer="s", version="1", plan="p")
-    assert not run.scores.exists()
+    assert not list(run.path.rglob("*.parquet*"))
 
 
 @pytest.mark.parametrize(("scorer", "version"), [("a/b", "1"), ("..", "1"), ("a", "1/2"), ("", "1"), ("a b", "1")])

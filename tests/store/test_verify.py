@@ -7,12 +7,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from headgate.errors import ConfigError
+from headgate.shard import Shard
 from headgate.store import checksums
 from headgate.store.dataset import scan
 from headgate.store.layout import RunFolder
 from headgate.store.run import RunStore
 from headgate.store.verify import Problem, verify
-from store_rows import make_run, plan_results
+from store_rows import make_run, make_shard, plan_results
 
 
 @pytest.fixture
@@ -157,6 +158,20 @@ def test_more_jobs_than_planned(path):
 def test_items_that_do_not_fit_the_manifest(path):
     rewrite(path / "items.parquet", lambda table: table.slice(0, 4), path)
     assert texts(path) == ["items.parquet: has 4 items, the manifest says 5"]
+
+
+def test_a_finished_shard_is_whole(tmp_path):
+    shard = make_shard(tmp_path / "shard", Shard(2, 3))
+    assert verify(shard) == []
+    part_of(shard).unlink()
+    assert "results: has 0 of 8 jobs" in texts(shard)
+
+
+def test_more_jobs_than_the_shard_has(tmp_path):
+    shard, other = (make_shard(tmp_path / str(index), Shard(index, 3)) for index in (1, 2))
+    (part_of(shard).parent / part_of(other).name).write_bytes(part_of(other).read_bytes())
+    checksums.refresh(RunFolder(shard))
+    assert texts(shard) == ["results: has 16 jobs, shard 1/3 8"]
 
 
 def test_strays(path):

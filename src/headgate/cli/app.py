@@ -19,7 +19,9 @@ app = typer.Typer(
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YAML, TOML or JSON.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME, or runs/NAME-i-of-n.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
@@ -66,6 +68,10 @@ def run(
     suite: SuiteFile,
     *,
     out: Out = None,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="I/N|auto", help="Run only the I-th of N parts; auto: see the environment."),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
     json: Json = False,
@@ -74,7 +80,7 @@ def run(
     """Run a suite, or go on where it stopped; score it; never gate."""
     from headgate.cli.commands import run_suite
 
-    run_suite(suite, out=out, limit=limit, retry_errors=retry_errors, json=json, quiet=quiet)
+    run_suite(suite, out=out, shard=shard, limit=limit, retry_errors=retry_errors, json=json, quiet=quiet)
 
 
 @app.command()
@@ -147,6 +153,20 @@ def compare(
     from headgate.cli.commands import compare_runs
 
     compare_runs(candidate, baseline, metrics=metric, confidence=confidence, json=json)
+
+
+@app.command()
+def merge(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of all shards.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The new run directory.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make one run of the finished shards of a plan; they stay as they are."""
+    from headgate.cli.commands import merge_runs
+
+    merge_runs(runs, out=out, json=json, quiet=quiet)
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.report.markdown import verdict_markdown
 from headgate.report.terminal import estimate_cells, format_counts, format_table, print_verdict
+from headgate.shard import choose_shard
 from headgate.store.disk import replace_bytes
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
@@ -36,11 +37,22 @@ def init_suite(folder: Path, *, quiet: bool) -> None:
         _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
 
 
-def run_suite(path: Path, *, out: Path | None, limit: int | None, retry_errors: bool, json: bool, quiet: bool) -> None:
-    """Run or resume a suite."""
+def run_suite(
+    path: Path,
+    *,
+    out: Path | None,
+    shard: str | None,
+    limit: int | None,
+    retry_errors: bool,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Run or resume a suite, or a shard of it."""
+    part = choose_shard(shard)
     suite = hg.load_suite(path)
-    folder = out or Path("runs") / suite.name
-    done = run_shown(suite, out=folder, limit=limit, retry_errors=retry_errors, quiet=quiet)
+    name = suite.name if part is None else f"{suite.name}-{part.index}-of-{part.count}"
+    folder = out or Path("runs") / name
+    done = run_shown(suite, out=folder, shard=part, limit=limit, retry_errors=retry_errors, quiet=quiet)
     if json:
         _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
     elif not quiet:
@@ -109,8 +121,9 @@ def show_run(run: Path, *, json: bool) -> None:
         if manifest.git is None
         else f", commit {manifest.git.commit[:12]}" + (" (dirty)" if manifest.git.dirty else "")
     )
-    _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}")
-    _print(format_counts(counts, manifest.plan.n_jobs))
+    shard = "" if manifest.shard is None else f", shard {manifest.shard}"
+    _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
+    _print(format_counts(counts, manifest.n_jobs))
     _print("")
     _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
     _print("")
@@ -134,6 +147,17 @@ def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, 
         return
     heads = ["metric", "prompt", "model", "candidate - baseline", f"{confidence:.0%} interval", "items"]
     _print(format_table(heads, map(_cell_row, cells)))
+
+
+def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> None:
+    """Make one run of shards."""
+    whole = hg.merge(runs, out=out)
+    if json:
+        facts = {"run": str(whole.path), "planned": whole.planned, "counts": whole.counts}
+        _print_json({**facts, "merged": [str(run) for run in runs]})
+    elif not quiet:
+        _print(format_counts(whole.counts, whole.planned))
+        _print(f"results in {whole.path}")
 
 
 def verify_run(run: Path, *, json: bool, quiet: bool) -> int:

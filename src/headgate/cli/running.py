@@ -13,12 +13,21 @@ from headgate.conduct.loop import run_loop
 from headgate.conduct.run import Conductor
 from headgate.errors import Interrupted
 from headgate.report.progress import Progress
+from headgate.shard import Shard
 from headgate.suite.model import Suite
 
 _TICK_S = 0.5
 
 
-def run_shown(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
+def run_shown(
+    suite: Suite,
+    *,
+    out: Path,
+    shard: Shard | None = None,
+    limit: int | None,
+    retry_errors: bool,
+    quiet: bool,
+) -> Run:
     """Run a suite with progress on stderr.
 
     SIGINT and SIGTERM end it in order: what is committed stays, the journal is sealed. A second signal ends it at once,
@@ -29,10 +38,13 @@ def run_shown(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool,
     Interrupted
         After a signal.
     """
-    return run_loop(_run(suite, out=out, limit=limit, retry_errors=retry_errors, quiet=quiet))
+    return run_loop(_run(suite, out=out, shard=shard, limit=limit, retry_errors=retry_errors, quiet=quiet))
 
 
-async def _run(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool, quiet: bool) -> Run:
+async def _run(
+    suite: Suite, *, out: Path, shard: Shard | None, limit: int | None, retry_errors: bool, quiet: bool
+) -> Run:
+    part = None if shard is None else str(shard)
     conductor: list[Conductor] = []
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
@@ -58,9 +70,10 @@ async def _run(suite: Suite, *, out: Path, limit: int | None, retry_errors: bool
             shown.append(asyncio.create_task(_show(running)))
 
     try:
-        return await run_async(suite, out=out, limit=limit, retry_errors=retry_errors, watch=watch)
+        return await run_async(suite, out=out, shard=part, limit=limit, retry_errors=retry_errors, watch=watch)
     except Interrupted as error:
-        raise Interrupted(f"{error}\nTo resume: headgate run {suite.file or 'SUITE'} --out {out}") from error
+        again = f"headgate run {suite.file or 'SUITE'}" + (f" --shard {part}" if part else "")
+        raise Interrupted(f"{error}\nTo resume: {again} --out {out}") from error
     finally:
         for task in shown:
             task.cancel()

@@ -12,6 +12,7 @@ from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import resolve_key
 from headgate.plan import Plan, differing_keys, plan_suite
 from headgate.registry.load import load_prompts
+from headgate.shard import Shard
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import make_manifest
 from headgate.store.run import RunStore
@@ -42,7 +43,7 @@ class Prepared:
     resumed: bool
 
 
-def prepare(suite: Suite, out: Path, *, argv: Sequence[str] | None = None) -> Prepared:
+def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequence[str] | None = None) -> Prepared:
     """Check a suite and open its run directory, new or to be resumed.
 
     Raises
@@ -50,7 +51,7 @@ def prepare(suite: Suite, out: Path, *, argv: Sequence[str] | None = None) -> Pr
     ConfigError
         If anything that the suite names is missing or wrong, or the folder holds something else.
     PlanMismatch
-        If the folder holds a run of another plan.
+        If the folder holds a run of another plan, or another shard of this one.
     StoreError
         If the disk refuses, or another process writes to the run.
     """
@@ -70,12 +71,12 @@ def prepare(suite: Suite, out: Path, *, argv: Sequence[str] | None = None) -> Pr
         resumed = files.manifest.exists()
         if resumed:
             store = RunStore.open(out)
-            _check_plan(store, plan)
+            _check_plan(store, plan, shard)
         else:
             staged.replace(files.items)
             plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts)
             versions = {scorer.name: scorer.version for scorer in scorers}
-            store = RunStore.create(out, make_manifest(suite, plan, scorers=versions, argv=argv))
+            store = RunStore.create(out, make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard))
     finally:
         staged.unlink(missing_ok=True)
         if not files.manifest.exists() and not any(out.iterdir()):
@@ -111,16 +112,24 @@ def _check_folder(files: RunFolder) -> None:
         )
 
 
-def _check_plan(store: RunStore, plan: Plan) -> None:
+def _check_plan(store: RunStore, plan: Plan, shard: Shard | None) -> None:
     keys = differing_keys(plan.parts, store.manifest.plan.parts)
+    stored = store.manifest.shard
     if keys:
-        store.close()
-        raise PlanMismatch(
-            f"holds a run of another plan: {', '.join(keys)} differ",
-            keys=keys,
-            file=store.files.path,
-            mend="choose another --out, or restore what the run was started with",
-        )
+        problem = f"holds a run of another plan: {', '.join(keys)} differ"
+        mend = "choose another --out, or restore what the run was started with"
+    elif shard != stored:
+        keys, problem = ("shard",), f"holds {_part(stored)}, not {_part(shard)}: shard differs"
+        again = "leave --shard out" if stored is None else f"give --shard {stored}"
+        mend = f"choose another --out, or {again} to resume it"
+    else:
+        return
+    store.close()
+    raise PlanMismatch(problem, keys=keys, file=store.files.path, mend=mend)
+
+
+def _part(shard: Shard | None) -> str:
+    return "the whole plan" if shard is None else f"shard {shard} of the plan"
 
 
 def _resolve_calls(suite: Suite) -> Iterator[tuple[str, Callable[..., Any]]]:

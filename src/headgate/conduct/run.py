@@ -8,17 +8,22 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
+from headgate.conduct.collector import quiet_collector
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.scoring import score_run
 from headgate.errors import ConfigError
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
-from headgate.execute.engine import Engine, Work
+from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
+from headgate.execute.pool import Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import open_transport
 from headgate.plan import Job
 from headgate.result import Result
+from headgate.shard import WHOLE, Shard
 from headgate.store.index import contains
 from headgate.suite.model import Lane as LaneDeclared
 from headgate.suite.model import Model, Simulation, Suite
@@ -51,6 +56,8 @@ class RunSummary:
 
     Attributes
     ----------
+    planned : int
+        Jobs in the plan, or in the run's shard of it.
     counts : mapping of str to int
         Jobs with a row, by status.
     unscored : mapping of str to int
@@ -130,6 +137,7 @@ class Conductor:
         store = self._prepared.store
         if any(self._todo) and not self._stopped:
             async with AsyncExitStack() as stack:
+                stack.enter_context(quiet_collector())
                 writer = store.writer(on_commit=self._on_commit)
                 stack.push_async_callback(writer.aclose)
 
@@ -154,7 +162,7 @@ class Conductor:
         try:
             unscored = await score_run(store, prepared.scorers)
             return RunSummary(
-                path=store.files.path, planned=len(prepared.plan), counts=store.counts(), unscored=unscored
+                path=store.files.path, planned=store.manifest.n_jobs, counts=store.counts(), unscored=unscored
             )
         finally:
             store.close()
@@ -163,21 +171,25 @@ class Conductor:
 def _todo(prepared: Prepared, options: RunOptions) -> bytearray:
     """Return one byte per job: 1 where it is still to be run."""
     plan = prepared.plan
-    jobs = len(plan) if options.limit is None else min(len(plan), options.limit * len(plan.cells))
-    todo = bytearray(b"\x01") * jobs
+    n_items = len(plan.items) if options.limit is None else min(len(plan.items), options.limit)
+    todo = _shard(prepared).mark_jobs(n_items, cells=len(plan.cells))
     done = prepared.store.done_job_ids(retry_errors=options.retry_errors)
     if len(done):
-        for start in range(0, jobs, _CHUNK):
-            stop = min(start + _CHUNK, jobs)
-            flags = contains(done, plan.job_ids(start, stop))
-            todo[start:stop] = (~flags).astype("u1").tobytes()
+        flags = np.frombuffer(todo, np.uint8)
+        for start in range(0, len(todo), _CHUNK):
+            ours = start + np.flatnonzero(flags[start : start + _CHUNK])
+            flags[ours[contains(done, map(plan.job_id, ours.tolist()))]] = 0
     return todo
+
+
+def _shard(prepared: Prepared) -> Shard:
+    return prepared.store.manifest.shard or WHOLE
 
 
 async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
     """Open endpoints and lanes: one pool of workers per lane, each over its own jobs."""
     suite = prepared.suite
-    lanes = list(declared_lanes(suite))
+    lanes = [_shard(prepared).split_lane(lane) for lane in declared_lanes(suite)]
     connections = sum(lane.concurrency for lane in lanes)
     transport = options.transport
     if transport is None and any(model.provider != "python" for model in suite.models):

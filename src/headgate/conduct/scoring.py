@@ -20,7 +20,6 @@ from headgate.score.scorer import (
     score_columns,
     version,
 )
-from headgate.store.dataset import scan
 from headgate.store.layout import RunFolder
 from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_callable
@@ -30,8 +29,6 @@ from headgate.suite.prompts import Template
 
 if TYPE_CHECKING:
     import polars as pl
-
-_BATCH_ROWS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +82,16 @@ async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str
     dict of str to int
         Rows that could not be scored, by scorer.
     """
-    import polars as pl
-
     items = ItemFile(store.files.items)
     unscored: dict[str, int] = {}
     for scorer in scorers:
-        frames = [
-            await _score_batch(scorer, batch, items)
-            for batch in _with_targets(scorer, _results(store.files.path), items)
-        ]
-        frame = pl.concat(frames) if frames else _empty()
-        unscored[scorer.name] = frame["value"].null_count()
-        store.write_scores(frame, scorer=scorer.name, version=scorer.version)
+        missing = 0
+        with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
+            for batch in _with_targets(scorer, _results(store), items):
+                frame = await _score_batch(scorer, batch, items)
+                missing += frame["value"].null_count()
+                write(frame)
+        unscored[scorer.name] = missing
     return unscored
 
 
@@ -110,12 +105,11 @@ async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile
     return attach_scores(scorer.spec, batch, await grade_rows(scorer.spec, scorer.call, pairs))
 
 
-def _results(path: Path) -> Iterator[pl.DataFrame]:
+def _results(store: RunStore) -> Iterator[pl.DataFrame]:
     import polars as pl
 
-    columns = [*KEYS, "status", "output"]
-    frame = scan(path).select(columns).filter(pl.col("status") != "error")
-    yield from frame.collect_batches(chunk_size=_BATCH_ROWS)
+    for batch in store.results([*KEYS, "status", "output"]):
+        yield pl.DataFrame(pl.from_arrow(batch)).filter(pl.col("status") != "error")
 
 
 def _with_targets(scorer: BoundScorer, batches: Iterator[pl.DataFrame], items: ItemFile) -> Iterator[pl.DataFrame]:
@@ -131,13 +125,12 @@ def _targets(template: Template, items: ItemFile) -> pl.DataFrame:
     """Return the target of every item, rendered by the scorer's template."""
     import polars as pl
 
-    batches = items.batches(["item_id", "target", "variables_json"])
     if template.source.strip("{} ") == "target" and template.source.startswith("{{"):
-        frames = [pl.DataFrame(pl.from_arrow(batch.select(["item_id", "target"]))) for batch in batches]
+        frames = [pl.DataFrame(pl.from_arrow(batch)) for batch in items.batches(["item_id", "target"])]
         return pl.concat(frames).cast({"target": pl.String})
     rows = [
         (item_id, template.render(_columns(variables, target), row=f"item {item_id}"))
-        for batch in batches
+        for batch in items.batches(["item_id", "target", "variables_json"])
         for item_id, target, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True)
     ]
     return pl.DataFrame(rows, schema={"item_id": pl.String, "target": pl.String}, orient="row")
@@ -154,13 +147,6 @@ def _variables(items: ItemFile, wanted: set[str]) -> dict[str, Mapping[str, Any]
             if item_id in wanted:
                 found[item_id] = _columns(variables, target)
     return found
-
-
-def _empty() -> pl.DataFrame:
-    import polars as pl
-
-    text = dict.fromkeys([*KEYS[:-1], "label", "explanation"], pl.String)
-    return pl.DataFrame(schema={**text, "seed": pl.Int64, "value": pl.Float64})
 
 
 def check_scored(path: Path, versions: Mapping[str, str]) -> None:

@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from headgate.execute.quota import Quota
+
 FailureKind = Literal[
     "rate_limit",
     "overloaded",
@@ -24,7 +26,13 @@ FailureKind = Literal[
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the model said; the fields are those of :class:`headgate.result.Result`."""
+    """What the model said; the fields are those of :class:`headgate.result.Result`.
+
+    Attributes
+    ----------
+    quota : Quota, optional
+        What the server says of its limits.
+    """
 
     status: Literal["ok", "refused"] = "ok"
     output: str | None
@@ -35,12 +43,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     output_tokens: int | None = None
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
-    latency_s: float | None = None
     ttfb_s: float | None = None
     served_model: str | None = None
     request_id: str | None = None
     system_fingerprint: str | None = None
     tool_calls_json: str | None = None
+    quota: Quota | None = None
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -58,5 +66,5 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message: str
     http_status: int | None = None
     retry_after_s: float | None = None
-    latency_s: float | None = None
     ttfb_s: float | None = None
+    quota: Quota | None = None

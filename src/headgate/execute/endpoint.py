@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
-
-import msgspec
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
@@ -41,8 +38,8 @@ class Endpoint(Protocol):
     name: str
     sends_seed: bool
 
-    async def attempt(self, job: Job, number: int) -> Answer | Failure:
-        """Try a job once; ``number`` counts its attempts from 1."""
+    async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
+        """Try a job once, in at most so many seconds; ``number`` counts its attempts from 1."""
         ...
 
 
@@ -70,16 +67,13 @@ class HttpEndpoint:
         self._headers = {"content-type": "application/json", "accept": "application/json"}
         self._key = key
 
-    async def attempt(self, job: Job, number: int) -> Answer | Failure:
+    async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         """Send one request and decode the response."""
-        request = self.encode(job, number)
-        started = time.perf_counter()
         try:
-            response = await self._transport.send(request, timeout_s=job.model.timeout_s)
+            response = await self._transport.send(self.encode(job, number), timeout_s=timeout_s)
         except TransportError as error:
-            return msgspec.structs.replace(classify_transport(error), latency_s=time.perf_counter() - started)
-        outcome = openai.decode(self._without_key(response))
-        return msgspec.structs.replace(outcome, latency_s=time.perf_counter() - started, ttfb_s=response.ttfb_s)
+            return classify_transport(error)
+        return openai.decode(response if self._key is None else self._without_key(response))
 
     def _without_key(self, response: Response) -> Response:
         """Take the key out of what an errant server repeats of the request."""
@@ -114,17 +108,15 @@ class CallableEndpoint:
         self._call, self._async = bind_call(call), is_async_callable(call)
         self._threads = Threads(2 * threads)
 
-    async def attempt(self, job: Job, number: int) -> Answer | Failure:  # noqa: ARG002 - a callable is not told
+    async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:  # noqa: ARG002 - not told
         """Call it once."""
-        started, limit = time.perf_counter(), job.model.timeout_s
-        deadline = asyncio.timeout(limit)
+        deadline = asyncio.timeout(timeout_s)
         try:
             async with deadline:
-                outcome = as_answer(await self._returned(job))
+                return as_answer(await self._returned(job))
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; the row says so
-            late = Failure(kind="timeout", message=f"the callable did not return within {limit:g} s")
-            outcome = late if deadline.expired() else as_failure(error)
-        return msgspec.structs.replace(outcome, latency_s=time.perf_counter() - started)
+            late = Failure(kind="timeout", message=f"the callable did not return within {timeout_s:g} s")
+            return late if deadline.expired() else as_failure(error)
 
     async def _returned(self, job: Job) -> Any:
         if self._async:

@@ -1,4 +1,4 @@
-"""Whether an endpoint can serve this run at all."""
+"""How an endpoint is: whether an attempt may go there, whether it may be repeated, and whether it is dead."""
 
 from __future__ import annotations
 
@@ -6,53 +6,93 @@ import time
 from typing import Final
 
 from headgate.errors import EndpointError
-from headgate.execute.answer import Answer, Failure
+from headgate.execute.answer import Answer, Failure, FailureKind
+from headgate.execute.circuit import Circuit
 from headgate.execute.retry import ACTIONS
+from headgate.execute.retry_budget import RetryBudget
 
-_FAILURES: Final = 5
+_FEWEST: Final = 5
 _NEVER_ANSWERED_S: Final = 2.0
 _FELL_SILENT_S: Final = 60.0
+_FEWEST_BROKEN: Final = 20
+_BROKEN_S: Final = 120.0
+
+_BREAKS: Final[frozenset[FailureKind]] = frozenset({"connect", "dropped", "timeout", "transient", "overloaded"})
+"""Failures that say something of the server, not of the request: no answer came, or a server's error."""
 
 _MEND: Final = {
     "auth": "check the key and its permissions",
     "quota": "raise the limit or pay the bill, then run the same command again",
     "not_found": "check `base_url` and the name of the model",
     "connect": "check `base_url`, the network, and that the server runs",
+    "broken": "look at the server's log",
 }
 
 
 class Health:
-    """Watches what an endpoint answers, and says when it is dead.
+    """Watches what an endpoint answers.
 
-    It is dead at the first refused key, unknown model or exhausted quota; and when nothing listens: five failures in a
-    row over two seconds if it never answered, over a minute if it did.
+    It is dead at the first refused key, unknown model or exhausted quota; when nothing listens: five failures in a row
+    over two seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
+    for two minutes. Short of that its circuit opens, and its retries are paid from a budget.
+
+    Parameters
+    ----------
+    name : str
+        How errors call it.
+    concurrency : int
+        Attempts that may be under way at once.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *, concurrency: int, circuit: Circuit | None = None) -> None:
+        self.name = name
+        self.circuit = circuit or Circuit(concurrency)
+        self.budget = RetryBudget(concurrency)
         self._answered = False
-        self._silent_since: float | None = None
-        self._silent = 0
+        self._silent, self._silent_since = 0, 0.0
+        self._broken, self._broken_since = 0, 0.0
 
-    def note(self, outcome: Answer | Failure) -> EndpointError | None:
+    def note(self, attempt: object, outcome: Answer | Failure) -> EndpointError | None:
         """Take in the outcome of an attempt; return the error that ends the run, if it does."""
-        if isinstance(outcome, Failure) and ACTIONS[outcome.kind].dead:
+        if isinstance(outcome, Answer):
+            self.budget.succeeded()
+        elif ACTIONS[outcome.kind].dead:
             status = "" if outcome.http_status is None else f" (status {outcome.http_status})"
             return self._error(f"refuses to serve: {outcome.message}{status}", outcome.kind)
-        if isinstance(outcome, Failure) and outcome.kind == "connect":
-            return self._unreachable(outcome)
-        self._answered, self._silent_since, self._silent = True, None, 0
+        elif outcome.kind in _BREAKS:
+            self.circuit.failed(attempt)
+            return self._silence(outcome) or self._breakage(outcome)
+        self.circuit.succeeded(attempt)
+        self._answered, self._silent, self._broken = True, 0, 0
         return None
 
-    def _unreachable(self, failure: Failure) -> EndpointError | None:
+    def may_retry(self, failure: Failure) -> bool:
+        """Say whether a failed attempt may be repeated soon; the budget pays, twice for what has held a place long."""
+        if not ACTIONS[failure.kind].charged:
+            return True
+        return self.budget.draw(2.0 if failure.kind == "timeout" else 1.0)
+
+    def _silence(self, failure: Failure) -> EndpointError | None:
+        if failure.kind != "connect":
+            self._answered, self._silent = True, 0
+            return None
         now = time.monotonic()
-        if self._silent_since is None:
+        if not self._silent:
             self._silent_since = now
         self._silent += 1
         patience = _FELL_SILENT_S if self._answered else _NEVER_ANSWERED_S
-        if self._silent < _FAILURES or now - self._silent_since < patience:
+        if self._silent < _FEWEST or now - self._silent_since < patience:
             return None
         return self._error(f"cannot be reached: {failure.message}", "connect")
 
+    def _breakage(self, failure: Failure) -> EndpointError | None:
+        now = time.monotonic()
+        if not self._broken:
+            self._broken_since = now
+        self._broken += 1
+        if self._broken < _FEWEST_BROKEN or now - self._broken_since < _BROKEN_S:
+            return None
+        return self._error(f"has given nothing but errors for {_BROKEN_S:.0f} s: {failure.message}", "broken")
+
     def _error(self, what: str, kind: str) -> EndpointError:
-        return EndpointError(f"{self._name} {what}; {_MEND[kind]}. What is done is kept, and the same command resumes.")
+        return EndpointError(f"{self.name} {what}; {_MEND[kind]}. What is done is kept, and the same command resumes.")

@@ -1,4 +1,4 @@
-"""What a lane's workers take next: a due retry, else a new job; retries wait on a bounded heap, not in a worker."""
+"""What a lane's workers take next: a due retry, else a new job, else what was deferred; waiting holds no worker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from headgate.plan import Job
@@ -16,29 +15,63 @@ _TIMER_S: Final = 0.001
 """uvloop rounds timers to milliseconds: one that fires early would find nothing due."""
 
 
-@dataclass(slots=True)
 class Ticket:
-    """A job under way, over all its attempts.
+    """A job under way, over all its attempts; times are seconds of the monotonic clock.
 
     Attributes
     ----------
+    started_at : int
+        Microseconds since the epoch.
     attempts : int
         Made so far.
     charged : int
         Of these, those that count against ``max_attempts``.
+    sent : float
+        When the latest attempt went out.
     busy_s : float
-        Seconds spent in attempts; the rest of the job's time is queueing.
+        Spent in attempts; the rest of the job's time is queueing.
+    latency_s : float
+        Of the latest attempt.
     held_s : float
-        Seconds for which its lane held it back; they do not count against its deadline.
+        For which the job could not have gone out: its lane, its endpoint or the budget of retries held it back. They do
+        not count against its deadline.
+    parked_at : float, optional
+        Since when it is held back now.
     """
 
-    job: Job
-    pulled: float = field(default_factory=time.monotonic)
-    started_at: int = field(default_factory=lambda: time.time_ns() // 1000)
-    attempts: int = 0
-    charged: int = 0
-    busy_s: float = 0.0
-    held_s: float = 0.0
+    __slots__ = (
+        "attempts", "busy_s", "charged", "held_s", "job", "latency_s", "parked_at", "pulled", "sent", "started_at",
+    )  # fmt: skip
+
+    def __init__(self, job: Job) -> None:
+        self.job, self.pulled, self.started_at = job, time.monotonic(), time.time_ns() // 1000
+        self.attempts, self.charged = 0, 0
+        self.sent = self.busy_s = self.latency_s = self.held_s = 0.0
+        self.parked_at: float | None = None
+
+    def park(self) -> None:
+        """Start the time for which the job is held back."""
+        self.parked_at = time.monotonic()
+
+    def unpark(self) -> None:
+        """End that time."""
+        if self.parked_at is not None:
+            self.held_s += time.monotonic() - self.parked_at
+            self.parked_at = None
+
+    def start(self, asked: float, sent: float) -> None:
+        """Start an attempt that had asked its lane and goes out now."""
+        self.attempts, self.sent = self.attempts + 1, sent
+        self.held_s += sent - asked
+
+    def end(self, now: float) -> None:
+        """End the attempt."""
+        self.latency_s = now - self.sent
+        self.busy_s += self.latency_s
+
+    def left_s(self, now: float) -> float:
+        """Return what is left of the job's deadline."""
+        return self.job.model.deadline_s - (now - self.pulled - self.held_s)
 
 
 class JobQueue:
@@ -49,12 +82,13 @@ class JobQueue:
     jobs : iterator of Job
         Pulled one at a time, never ahead.
     capacity : int
-        Retries that may wait; when as many do, no new job is started.
+        Retries that may wait, and as many deferred jobs: when that many wait, they go before new jobs.
     """
 
     def __init__(self, jobs: Iterator[Job], *, capacity: int) -> None:
         self._jobs, self._capacity = jobs, capacity
         self._retries: list[tuple[float, int, Ticket]] = []
+        self._deferred: deque[tuple[float, Ticket]] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._open = 0
@@ -64,32 +98,67 @@ class JobQueue:
     @property
     def in_backoff(self) -> int:
         """Jobs that wait for their next attempt."""
-        return len(self._retries)
+        return len(self._retries) + len(self._deferred)
+
+    @property
+    def deferred(self) -> int:
+        """Of these, jobs that were put behind the others."""
+        return len(self._deferred)
+
+    @property
+    def next_s(self) -> float | None:
+        """Seconds until the next retry is due."""
+        return max(0.0, self._retries[0][0] - time.monotonic()) if self._retries else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether every job was pulled and is done."""
+        return self._exhausted and self._open == 0
+
+    def take_now(self) -> Ticket | None:
+        """Return the next job to attempt if there is one now."""
+        if self._retries and (ticket := self._due()) is not None:
+            return ticket
+        while True:
+            if not self._exhausted and len(self._retries) < self._capacity and len(self._deferred) < self._capacity:
+                if (job := next(self._jobs, None)) is not None:
+                    self._open += 1
+                    return Ticket(job)
+                self._exhausted = True
+            if not self._deferred:
+                return None
+            due, ticket = self._deferred.popleft()
+            if due <= time.monotonic():
+                return ticket
+            self._push(due, ticket)
 
     async def take(self) -> Ticket | None:
         """Return the next job to attempt; None when all are done."""
-        while True:
-            ticket = self._due() or self._pull()
-            if ticket is not None:
-                return ticket
+        while (ticket := self.take_now()) is None:
             if self._open == 0:
                 return None
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
             self._arm()
             await waiter
+        return ticket
 
     def put_back(self, ticket: Ticket, *, after_s: float) -> None:
         """Let a job be attempted again after some seconds."""
-        self._count += 1
-        heapq.heappush(self._retries, (time.monotonic() + after_s, self._count, ticket))
+        self._push(time.monotonic() + after_s, ticket)
         self._arm()
+
+    def defer(self, ticket: Ticket, *, after_s: float) -> None:
+        """Let a job be attempted again when no new job is left, and not before some seconds have passed."""
+        self._deferred.append((time.monotonic() + after_s, ticket))
+        self._wake()
 
     def done(self) -> None:
         """Say that a job taken is finished."""
         self._open -= 1
-        while self._idle and self._open == 0:
-            self._wake()
+        if self._idle:
+            while self._idle and self._open == 0:
+                self._wake()
 
     def close(self) -> None:
         """Drop the timer; nobody takes any more."""
@@ -97,26 +166,20 @@ class JobQueue:
             self._timer.cancel()
             self._timer = None
 
+    def _push(self, due: float, ticket: Ticket) -> None:
+        self._count += 1
+        heapq.heappush(self._retries, (due, self._count, ticket))
+
     def _due(self) -> Ticket | None:
         """Take the retry that is due, and see to it that idle workers take what that leaves to do."""
-        if not self._retries or self._retries[0][0] > time.monotonic():
+        if self._retries[0][0] > time.monotonic():
             return None
         ticket = heapq.heappop(self._retries)[2]
         if self._idle:
             self._arm()
-            if not self._exhausted:
-                self._wake()  # a place is free for a new job
+            if not self._exhausted or self._deferred:
+                self._wake()  # a place is free for another job
         return ticket
-
-    def _pull(self) -> Ticket | None:
-        if self._exhausted or len(self._retries) >= self._capacity:
-            return None
-        job = next(self._jobs, None)
-        if job is None:
-            self._exhausted = True
-            return None
-        self._open += 1
-        return Ticket(job)
 
     def _arm(self) -> None:
         """Wake an idle worker when the next retry is due: one timer for all of them."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from headgate.errors import StoreError
@@ -63,8 +63,13 @@ def forget(run: RunFolder, files: Iterable[Path]) -> None:
     _write(run, old, {name: value for name, value in old.items() if name not in gone})
 
 
+def write_sums(run: RunFolder, sums: Mapping[str, str]) -> None:
+    """Record these sums, by path relative to the run, and no others."""
+    lines = [f"{value}  {name}\n" for name, value in sorted(sums.items())]
+    with naming(run.sums, "write"):
+        replace_bytes(run.sums, "".join(lines).encode())
+
+
 def _write(run: RunFolder, old: dict[str, str], new: dict[str, str]) -> None:
     if new != old:
-        lines = [f"{value}  {name}\n" for name, value in sorted(new.items())]
-        with naming(run.sums, "write"):
-            replace_bytes(run.sums, "".join(lines).encode())
+        write_sums(run, new)

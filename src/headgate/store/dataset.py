@@ -162,4 +162,4 @@ def _one_per_job(frame: pl.LazyFrame, sources: list[Path]) -> pl.LazyFrame:
 def _polars_schema(schema: pa.Schema) -> pl.Schema:
     import polars as pl
 
-    return pl.DataFrame(schema.empty_table()).schema
+    return pl.DataFrame(pa.Table.from_batches([], schema)).schema  # `empty_table` imports pandas

@@ -16,6 +16,7 @@ import msgspec
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import digest
 from headgate.plan import Plan, differing_keys
+from headgate.shard import Shard
 from headgate.store.disk import naming, replace_bytes
 from headgate.store.provenance import Git, ci_url, git_state, hide_login, hide_secrets, versions
 from headgate.store.schema import SCHEMA_VERSION
@@ -83,6 +84,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         The CI job that made the run.
     argv : list of str
         The command line, without secrets.
+    shard : Shard, optional
+        Which part of the plan the run takes; None takes all of it.
+    merged : list of str
+        Ids of the runs that this one was merged from, in the order of their shards.
     """
 
     schema: int = SCHEMA_VERSION
@@ -98,10 +103,25 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     platform: str
     argv: list[str]
+    shard: Shard | None = None
+    merged: list[str] = []
+
+    @property
+    def n_jobs(self) -> int:
+        """Jobs of the plan that are this run's."""
+        if self.shard is None:
+            return self.plan.n_jobs
+        n_items = self.plan.items.n_items
+        return self.shard.n_items(n_items) * (self.plan.n_jobs // n_items)
 
 
 def make_manifest(
-    suite: Suite, plan: Plan, *, scorers: Mapping[str, str] | None = None, argv: Sequence[str] | None = None
+    suite: Suite,
+    plan: Plan,
+    *,
+    scorers: Mapping[str, str] | None = None,
+    argv: Sequence[str] | None = None,
+    shard: Shard | None = None,
 ) -> Manifest:
     """Collect the facts of a new run.
 
@@ -113,11 +133,13 @@ def make_manifest(
         Scorer name to version.
     argv : sequence of str, optional
         The command line; default ``sys.argv``.
+    shard : Shard, optional
+        Which part of the plan will run.
     """
     now = datetime.now(UTC)
     declared = suite_json(suite)
     return Manifest(
-        run_id=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}",
+        run_id=new_run_id(now),
         name=suite.name,
         created=now.isoformat(timespec="seconds"),
         suite=declared,
@@ -129,7 +151,13 @@ def make_manifest(
         versions=versions(),
         platform=platform.platform(),
         argv=hide_secrets(sys.argv if argv is None else argv),
+        shard=shard,
     )
+
+
+def new_run_id(now: datetime) -> str:
+    """Return the id of a run that begins now."""
+    return f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
 
 
 def suite_json(suite: Suite) -> dict[str, Any]:

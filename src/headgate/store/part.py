@@ -4,7 +4,8 @@
 # pyright: reportUnknownParameterType=false
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,17 +69,33 @@ def write_part(
         If the disk refuses; the part is then as it was before.
     """
     rows = 0
+    with writing_part(path, plan=plan, schema=schema, ordered=ordered) as write:
+        for batch in batches:
+            write(batch)
+            rows += batch.num_rows
+    return rows
+
+
+@contextlib.contextmanager
+def writing_part(
+    path: Path, *, plan: str, schema: pa.Schema = RESULTS, ordered: bool = True
+) -> Generator[Callable[[pa.RecordBatch | pa.Table], None]]:
+    """Yield a function that takes batches; the part is published when the block ends well.
+
+    Parameters and errors are those of :func:`write_part`.
+    """
     sorting = pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in ORDER]) if ordered else None
     dictionaries = [name for name in schema.names if name in _DICTIONARIES]
     options: dict[str, Any] = {**_SETTINGS, "use_dictionary": dictionaries, "sorting_columns": sorting}
     make_folder(path.parent)
     with naming(path, "write"), replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
         writer.add_key_value_metadata({"headgate.schema": str(SCHEMA_VERSION), "headgate.plan": plan})
-        for batch in batches:
+
+        def write(batch: pa.RecordBatch | pa.Table) -> None:
             for piece in batch.to_batches() if isinstance(batch, pa.Table) else [batch]:
                 writer.write_batch(piece, row_group_size=ROW_GROUP_ROWS)
-            rows += batch.num_rows
-    return rows
+
+        yield write
 
 
 def open_part(path: Path) -> pq.ParquetFile:
@@ -91,6 +108,20 @@ def open_part(path: Path) -> pq.ParquetFile:
     """
     try:
         return pq.ParquetFile(path, page_checksum_verification=True, memory_map=False)
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(path, error) from error
+
+
+def read_batches(path: Path, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield some columns of a part, or of a scores file, some rows at a time.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read.
+    """
+    try:
+        yield from open_part(path).iter_batches(rows, columns=list(columns), use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from headgate.store.index import JobKeys, done_keys, read_columns, superseded
 from headgate.store.journal import JournalLimits, JournalWriter
 from headgate.store.layout import RunFolder, generation_of
 from headgate.store.manifest import Manifest, read_manifest, write_manifest
-from headgate.store.scores import write_scores
+from headgate.store.part import read_batches
+from headgate.store.scores import write_scores, writing_scores
+
+_BATCH_ROWS: Final = 16_384
 
 
 class RunStore:
@@ -103,12 +107,12 @@ class RunStore:
         self,
         *,
         on_commit: Callable[[list[Result]], object] | None = None,
-        shard: int = 0,
         limits: JournalLimits | None = None,
     ) -> JournalWriter:
         """Start the journal of this generation; one at a time."""
         if self._writer is not None and not self._writer.closed:
             raise StoreError(f"{self.files.path}: the journal is open already")
+        shard = 0 if self.manifest.shard is None else self.manifest.shard.index
         self._writer = JournalWriter(
             self.files.journal, generation=self.generation, shard=shard, on_commit=on_commit, limits=limits
         )
@@ -122,6 +126,15 @@ class RunStore:
     def write_scores(self, frame: Any, *, scorer: str, version: str) -> Path:
         """Write the scores of one scorer; see :func:`headgate.store.scores.write_scores`."""
         return write_scores(self.files, frame, scorer=scorer, version=version, plan=self.manifest.plan.digest)
+
+    def writing_scores(self, *, scorer: str, version: str) -> AbstractContextManager[Callable[[Any], None]]:
+        """Take the scores of one scorer table by table; see :func:`headgate.store.scores.writing_scores`."""
+        return writing_scores(self.files, scorer=scorer, version=version, plan=self.manifest.plan.digest)
+
+    def results(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Yield some columns of all results as Arrow record batches of a few thousand rows; no journal may be open."""
+        for part in self.files.parts():
+            yield from read_batches(part, columns, rows=_BATCH_ROWS)
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs by status."""

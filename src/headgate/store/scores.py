@@ -4,7 +4,9 @@
 # pyright: reportUnknownParameterType=false
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,49 +17,70 @@ from headgate.store import checksums
 from headgate.store.columns import make_column
 from headgate.store.disk import remove
 from headgate.store.layout import RunFolder
-from headgate.store.part import ROW_GROUP_ROWS, write_part
+from headgate.store.part import ROW_GROUP_ROWS, writing_part
 from headgate.store.schema import SCORES
 
 _SAFE: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
 
 
-def write_scores(run: RunFolder, frame: Any, *, scorer: str, version: str, plan: str) -> Path:
-    """Write the scores of one scorer, in the place of its earlier ones, of whichever version.
+@contextlib.contextmanager
+def writing_scores(run: RunFolder, *, scorer: str, version: str, plan: str) -> Generator[Callable[[Any], None]]:
+    """Yield a function that takes the scores of one scorer, table by table; one table is in memory at a time.
+
+    When the block ends well they stand in the place of the scorer's earlier ones, of whichever version. A table is a
+    polars.DataFrame, a pyarrow.Table, or anything with ``__arrow_c_stream__``: the columns of scores in any order; the
+    scorer's own columns may be left out.
 
     Parameters
     ----------
     run : RunFolder
         A run that this process has open.
-    frame : polars.DataFrame, pyarrow.Table, or anything with ``__arrow_c_stream__``
-        The columns of scores, in any order; the scorer's own columns may be left out.
     scorer, version : str
         They name the file and fill the columns ``scorer`` and ``scorer_version``.
     plan : str
         Digest of the run's plan, for the footer.
 
-    Returns
-    -------
-    Path
-        The file.
+    Raises
+    ------
+    StoreError
+        If a column is missing or does not fit, or the disk refuses; the earlier scores are then as they were.
+    """
+    path = score_path(run, scorer=scorer, version=version)
+    others = [file for file in run.score_files() if file != path and file.stem.rpartition("@")[0] == scorer]
+    checksums.forget(run, [path, *others])
+    constants = {"scorer": scorer, "scorer_version": version}
+    with writing_part(path, plan=plan, schema=SCORES, ordered=False) as write_batch:
+
+        def write(table: Any) -> None:
+            whole = _fit(path, pa.RecordBatchReader.from_stream(table).read_all(), constants)
+            for start in range(0, whole.num_rows, ROW_GROUP_ROWS):
+                write_batch(whole.slice(start, ROW_GROUP_ROWS))
+
+        yield write
+    for other in others:
+        remove(other)
+    checksums.refresh(run)
+
+
+def write_scores(run: RunFolder, frame: Any, *, scorer: str, version: str, plan: str) -> Path:
+    """Write the scores of one scorer from a single table, and return their file; see :func:`writing_scores`."""
+    with writing_scores(run, scorer=scorer, version=version, plan=plan) as write:
+        write(frame)
+    return score_path(run, scorer=scorer, version=version)
+
+
+def score_path(run: RunFolder, *, scorer: str, version: str) -> Path:
+    """Return the file of a scorer's scores.
 
     Raises
     ------
     StoreError
-        If a column is missing or does not fit, or the disk refuses.
+        If a file cannot have that name.
     """
     if not _SAFE.match(scorer) or not _SAFE.match(version):
         mend = "use letters, digits, dots, _ and -"
         raise StoreError(f"{run.scores}: scorer {scorer!r} version {version!r} cannot name a file; {mend}")
-    path = run.scores / f"{scorer}@{version}.parquet"
-    table = _fit(path, pa.table(frame), {"scorer": scorer, "scorer_version": version})
-    others = [file for file in run.score_files() if file != path and file.stem.rpartition("@")[0] == scorer]
-    checksums.forget(run, [path, *others])
-    pieces = (table.slice(start, ROW_GROUP_ROWS) for start in range(0, table.num_rows, ROW_GROUP_ROWS))
-    write_part(path, pieces, plan=plan, schema=SCORES, ordered=False)
-    for other in others:
-        remove(other)
-    checksums.refresh(run)
-    return path
+    return run.scores / f"{scorer}@{version}.parquet"
 
 
 def _fit(path: Path, table: pa.Table, constants: dict[str, str]) -> pa.Table:

@@ -179,12 +179,13 @@ def _check_jobs(run: RunFolder, manifest: Manifest) -> Iterator[Problem]:
         first = twice[:1].tobytes().hex()
         yield Problem(file=run.results, problem=f"{len(twice)} jobs have two rows, such as {first}", mend=_RESUME)
     jobs = np.unique(keys)
-    planned = manifest.plan.n_jobs
+    planned = manifest.n_jobs
     if len(jobs) > planned:
-        problem = f"has {len(jobs)} jobs, the plan {planned}"
+        whole = "the plan" if manifest.shard is None else f"shard {manifest.shard}"
+        problem = f"has {len(jobs)} jobs, {whole} {planned}"
         yield Problem(file=run.results, problem=problem, mend="move parts of other runs away")
     elif len(jobs) < planned:
-        mend = f"{_RESUME} (with --limit or --shard, a part of the plan is all there is)"
+        mend = f"{_RESUME} (with --limit, a part of the plan is all there is)"
         yield Problem(file=run.results, problem=f"has {len(jobs)} of {planned} jobs", mend=mend, unfinished=True)
     yield from _check_scored(run, jobs)
 

@@ -26,6 +26,7 @@ from headgate.suite.model import Items
 from headgate.suite.prompts import Prompt
 
 _GROUP: Final = 1024
+_BATCH_ROWS: Final = 8192
 _CACHED_GROUPS: Final = 8
 _FORMATS: Final = ".csv, .jsonl, .ndjson or .parquet"
 _PROMPT: Final = "prompt:"
@@ -339,7 +340,8 @@ def _write(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsD
         while group := list(islice(iterator, _GROUP)):
             columns = _columns(group, prompts)
             running.update(bytes.fromhex("".join(columns[1])))
-            writer.write_batch(pa.record_batch(columns, schema=schema), _GROUP)
+            arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema), _GROUP)
             count += len(group)
         writer.close()
         file.flush()
@@ -370,6 +372,17 @@ def _columns(rows: Sequence[Row], prompts: Sequence[Prompt]) -> list[list[Any]]:
     # Templates see the canonical form: items with one digest (1 and 1.0, another order of keys) ask the same.
     seen = [(f"row {row.number}", msgspec.json.decode(text)) for row, text in zip(rows, variables, strict=True)]
     return columns + [[prompt.render(data, row=row).decode() for row, data in seen] for prompt in prompts]
+
+
+def _array(values: Sequence[str | None], kind: Any) -> Any:
+    """Build a column of texts from its buffers: pyarrow's own way imports pandas where it is installed, 60 MB of it."""
+    texts = [b"" if value is None else value.encode() for value in values]
+    wide = kind == pa.large_string()
+    offsets = np.zeros(len(texts) + 1, np.int64 if wide else np.int32)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    valid = np.packbits([value is not None for value in values], bitorder="little")
+    buffers = [pa.py_buffer(valid), pa.py_buffer(offsets), pa.py_buffer(b"".join(texts))]
+    return pa.Array.from_buffers(kind, len(texts), buffers)
 
 
 def _digest(item_id: str, variables: str) -> str:
@@ -436,7 +449,7 @@ class ItemFile:
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield columns of all items as Arrow record batches."""
-        yield from self._file.iter_batches(65_536, columns=list(columns))
+        yield from self._file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
 
     def _group(self, number: int) -> _Group:
         try:
@@ -464,7 +477,7 @@ class _Group:
 
 
 def _utf8(column: Any) -> list[bytes]:
-    """Return the texts of a column without nulls as bytes: slices of its buffer, where pyarrow makes a scalar of each."""
+    """Return the texts of a column without nulls as bytes: slices of its buffer, without a scalar for each."""
     texts = column.combine_chunks()
     _, places, data = texts.buffers()
     offsets: list[int] = np.frombuffer(places, np.int64)[texts.offset : texts.offset + len(texts) + 1].tolist()

@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from headgate.execute.answer import Answer, Failure
+from headgate.execute.quota import read_quota
 from headgate.execute.retry import MALFORMED, classify
 from headgate.execute.transport import Response
 
@@ -16,22 +17,22 @@ _NULL: Final = msgspec.Raw(b"null")
 _REFUSALS: Final = {"content_filter"}
 
 
-class _Function(msgspec.Struct):
+class _Function(msgspec.Struct, gc=False):
     name: str | None = None
     arguments: Any = None  # JSON in a text; some servers send the object itself
 
 
-class _ToolCall(msgspec.Struct):
+class _ToolCall(msgspec.Struct, gc=False):
     id: str | None = None
     type: str | None = None
     function: _Function | None = None
 
 
-class _Part(msgspec.Struct):
+class _Part(msgspec.Struct, gc=False):
     text: str | None = None
 
 
-class _Message(msgspec.Struct):
+class _Message(msgspec.Struct, gc=False):
     content: str | list[_Part] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
@@ -39,28 +40,28 @@ class _Message(msgspec.Struct):
     tool_calls: list[_ToolCall] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     message: _Message | None = None
     finish_reason: str | None = None
     error: msgspec.Raw = _NULL
 
 
-class _InputDetails(msgspec.Struct):
+class _InputDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
 
 
-class _OutputDetails(msgspec.Struct):
+class _OutputDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
 
 
-class _Usage(msgspec.Struct):
+class _Usage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
 
 
-class _Completion(msgspec.Struct):
+class _Completion(msgspec.Struct, gc=False):
     choices: list[_Choice]
     id: str | None = None
     model: str | None = None
@@ -110,7 +111,7 @@ def decode(response: Response) -> Answer | Failure:
     anything that is not the expected JSON is a failure.
     """
     if response.status != 200:
-        return _filtered(response) or classify(response.status, response.headers, response.body)
+        return _filtered(response) or _failure(response)
     try:
         completion = _DECODER.decode(response.body)
     except MALFORMED as error:
@@ -129,6 +130,12 @@ def decode(response: Response) -> Answer | Failure:
     if choice.message is None:
         return Failure(kind="bad_response", message="the response has no message", http_status=200)
     return _answer(completion, choice, choice.message, response)
+
+
+def _failure(response: Response) -> Failure:
+    failure = classify(response.status, response.headers, response.body)
+    quota = read_quota(response.headers)
+    return msgspec.structs.replace(failure, ttfb_s=response.ttfb_s, quota=quota)
 
 
 def _given(error: msgspec.Raw) -> bool:
@@ -150,6 +157,7 @@ def _answer(completion: _Completion, choice: _Choice, message: _Message, respons
         cached_tokens=None if inputs is None else inputs.cached_tokens,
         reasoning_tokens=None if outputs is None else outputs.reasoning_tokens,
         ttfb_s=response.ttfb_s,
+        quota=read_quota(response.headers),
         served_model=completion.model,
         request_id=response.headers.get("x-request-id") or completion.id,
         system_fingerprint=completion.system_fingerprint,

@@ -11,7 +11,7 @@ import msgspec
 from headgate.execute.answer import Answer, Failure, FailureKind
 from headgate.plan import Job
 
-_FIELDS: Final = frozenset(Answer.__struct_fields__) - {"latency_s", "ttfb_s", "http_status"}
+_FIELDS: Final = frozenset(Answer.__struct_fields__) - {"ttfb_s", "http_status", "quota"}
 _NAMED: Final = ("item", "seed", "params", "prompt", "model")
 _TRANSIENT: Final = (ConnectionError, TimeoutError)
 

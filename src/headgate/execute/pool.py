@@ -1,0 +1,254 @@
+"""One lane at work: a fixed pool of workers that turns its jobs into results."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from headgate.execute.answer import Answer, Failure
+from headgate.execute.concurrency import Concurrency
+from headgate.execute.endpoint import Endpoint
+from headgate.execute.health import Health
+from headgate.execute.lanes import Lane
+from headgate.execute.queue import JobQueue, Ticket
+from headgate.execute.retry import ACTIONS, delay
+from headgate.execute.rows import make_result
+from headgate.execute.statistics import LaneStatistics
+from headgate.execute.tokens import TokenEstimate
+from headgate.plan import Job
+from headgate.result import Result
+
+_LOG: Final = logging.getLogger("headgate.engine")
+_NO_TOKENS: Final = (0.0, 0.0)
+_SITE_OVERLOADED: Final = 529
+"""Of all 5xx the one that asks for less at once, as 429 does."""
+
+Sink = Callable[[Result], Awaitable[None] | None]
+"""Takes a result at once; what it returns is awaited before the worker goes on (back-pressure)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """The jobs of one lane.
+
+    Attributes
+    ----------
+    jobs : iterator of Job
+        Pulled lazily, one at a time.
+    endpoints : mapping of str to Endpoint
+        Model id to where it is served.
+    concurrency : int
+        Most attempts under way at once.
+    """
+
+    models: tuple[str, ...]
+    jobs: Iterator[Job]
+    endpoints: Mapping[str, Endpoint]
+    lane: Lane
+    concurrency: int = 64
+
+
+@dataclass(slots=True)
+class Counts:
+    """What all pools of an engine have done."""
+
+    status: Counter[str] = field(default_factory=Counter[str])
+    errors: Counter[str] = field(default_factory=Counter[str])
+    failures: Counter[str] = field(default_factory=Counter[str])
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    moved_at: float = 0.0
+
+
+class Pool:
+    """The workers of one lane, their queue, and what they know of their endpoints.
+
+    Parameters
+    ----------
+    work : Work
+        What to do.
+    sink : callable
+        Takes each result.
+    counts : Counts
+        Shared with the other pools.
+    """
+
+    def __init__(self, work: Work, *, sink: Sink, counts: Counts, generation: int, rng: random.Random) -> None:
+        self.work = work
+        self.queue = JobQueue(work.jobs, capacity=max(256, 4 * work.concurrency))
+        self.gate = Concurrency(work.concurrency)
+        self.health = {
+            model: Health(f"model {model} at {endpoint.name}", concurrency=work.concurrency)
+            for model, endpoint in work.endpoints.items()
+        }
+        self._sink, self._counts, self._generation, self._rng = sink, counts, generation, rng
+        self._tokens = TokenEstimate()
+        self._active: dict[Ticket, None] = {}
+        self._held = 0
+
+    async def work_off(self) -> None:
+        """Do jobs until none is left; one worker.
+
+        Raises
+        ------
+        EndpointError
+            If an endpoint cannot serve this run.
+        Exception
+            Whatever the sink or the source of jobs raises.
+        """
+        queue = self.queue
+        while (ticket := queue.take_now() or await queue.take()) is not None:
+            health = self.health[ticket.job.model.id]
+            if ticket.parked_at is not None:
+                ticket.unpark()
+            if not health.circuit.admit(ticket):
+                ticket.park()
+                queue.put_back(ticket, after_s=health.circuit.wait_s)
+                continue
+            outcome = await self._attempt(ticket, health)
+            if isinstance(outcome, Failure) and self._goes_on(ticket, outcome, health):
+                continue
+            full = self._sink(self._result(ticket, outcome))
+            queue.done()
+            if full is not None:
+                await self._hold(full)
+
+    async def _attempt(self, ticket: Ticket, health: Health) -> Answer | Failure:
+        job, lane, gate = ticket.job, self.work.lane, self.gate
+        asked = time.monotonic()
+        reserved = self._tokens.reserve(job) if lane.counts_tokens else _NO_TOKENS
+        if not gate.try_enter():
+            await gate.enter()
+        try:
+            if not lane.try_acquire(*reserved):
+                await lane.acquire(*reserved)
+            episode, sent = gate.episode, time.monotonic()
+            ticket.start(asked, sent)
+            self._counts.attempts += 1
+            self._active[ticket] = None
+            timeout_s = min(job.model.timeout_s, ticket.left_s(sent))
+            outcome = await self.work.endpoints[job.model.id].attempt(job, ticket.attempts, timeout_s=timeout_s)
+        except BaseException:  # the run stops
+            health.circuit.abandoned(ticket)
+            self._leave(ticket)
+            raise
+        self._counts.moved_at = ended = time.monotonic()
+        ticket.end(ended)
+        self._settle(job, outcome, reserved, episode)
+        self._leave(ticket)
+        error = health.note(ticket, outcome)
+        if error is not None:
+            raise error
+        return outcome
+
+    def _leave(self, ticket: Ticket) -> None:
+        self._active.pop(ticket, None)
+        self.gate.leave()
+
+    def _settle(self, job: Job, outcome: Answer | Failure, reserved: tuple[float, float], episode: int) -> None:
+        """Tell the lane what was really used and what the server says of its limits."""
+        lane = self.work.lane
+        if outcome.quota is not None:
+            lane.observe(outcome.quota)
+        if isinstance(outcome, Answer):
+            self.gate.succeeded(episode, len(self._active))
+            if lane.counts_tokens and (used := self._tokens.learn(job, outcome)) is not None:
+                lane.settle(reserved, used)
+            return
+        self._counts.failures[outcome.kind] += 1
+        if outcome.kind == "rate_limit" or outcome.http_status == _SITE_OVERLOADED:
+            self.gate.limited(episode)
+            lane.settle(reserved, _NO_TOKENS)
+            if outcome.retry_after_s is not None:
+                lane.pause(outcome.retry_after_s)
+                _LOG.info("lane paused", extra={"facts": {"lane": self.name, "seconds": outcome.retry_after_s}})
+
+    def _goes_on(self, ticket: Ticket, failure: Failure, health: Health) -> bool:
+        """Put a failed job where it waits for its next attempt, if there is one."""
+        action, model = ACTIONS[failure.kind], ticket.job.model
+        ticket.charged += action.charged
+        wait_s = delay(failure, ticket.attempts, rng=self._rng)
+        again = action.retry and ticket.charged < model.max_attempts and wait_s < ticket.left_s(time.monotonic())
+        soon = again and health.may_retry(failure)
+        if _LOG.isEnabledFor(logging.INFO):
+            later = {"next_s": round(wait_s, 3) if again else None, "deferred": again and not soon}
+            _LOG.info("attempt failed", extra={"facts": {**_facts(ticket, failure), **later}})
+        if soon:
+            self.queue.put_back(ticket, after_s=wait_s)
+        elif again:
+            ticket.park()
+            self.queue.defer(ticket, after_s=wait_s)
+        return again
+
+    def _result(self, ticket: Ticket, outcome: Answer | Failure) -> Result:
+        endpoint, counts = self.work.endpoints[ticket.job.model.id], self._counts
+        result = make_result(ticket, outcome, endpoint, generation=self._generation, now=counts.moved_at)
+        counts.status[result.status] += 1
+        if result.status == "error":
+            counts.errors[result.error_kind or "unknown"] += 1
+        counts.input_tokens += result.input_tokens or 0
+        counts.output_tokens += result.output_tokens or 0
+        return result
+
+    async def _hold(self, full: Awaitable[None]) -> None:
+        """Wait until the sink has room again."""
+        self._held += 1
+        try:
+            await full
+        finally:
+            self._held -= 1
+
+    @property
+    def name(self) -> str:
+        """How logs call the lane: its models."""
+        return "+".join(self.work.models)
+
+    def close(self) -> None:
+        """Drop the timers; nobody works any more."""
+        self.work.lane.close()
+        self.queue.close()
+
+    def statistics(self) -> LaneStatistics:
+        """Return what the lane is doing; any thread may ask."""
+        lane, queue = self.work.lane, self.queue
+        return LaneStatistics(
+            models=self.work.models,
+            concurrency=self.work.concurrency,
+            allowed=self.gate.allowed,
+            in_flight=len(self._active),
+            waiting=lane.waiting,
+            in_backoff=queue.in_backoff,
+            deferred=queue.deferred,
+            admitted=lane.admitted,
+            requests_per_minute=lane.requests_per_minute,
+            tokens_per_minute=lane.tokens_per_minute,
+            input_tokens_per_minute=lane.input_tokens_per_minute,
+            output_tokens_per_minute=lane.output_tokens_per_minute,
+            paused_s=lane.paused_s,
+            waits_for="; ".join(filter(None, self._waits_for())),
+        )
+
+    def _waits_for(self) -> Iterator[str]:
+        if self._held:
+            yield f"the disk: {self._held} results wait to be written"
+        for health in self.health.values():
+            if not health.circuit.closed:
+                yield f"{health.name}, which fails: it is asked again in {health.circuit.wait_s:.0f} s"
+        yield self.work.lane.waits_for()
+        active = list(self._active)
+        if active:
+            yield f"{len(active)} answers, the first for {time.monotonic() - active[0].sent:.0f} s"
+        if self.queue.next_s is not None:
+            yield f"{self.queue.in_backoff} jobs to be tried again, the first in {self.queue.next_s:.0f} s"
+
+
+def _facts(ticket: Ticket, failure: Failure) -> dict[str, object]:
+    job = ticket.job
+    known = {"job_id": job.job_id, "model": job.model.id, "attempt": ticket.attempts, "kind": failure.kind}
+    return {**known, "http_status": failure.http_status, "message": failure.message}

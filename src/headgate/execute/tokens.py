@@ -1,0 +1,48 @@
+"""How many tokens an attempt will use: reserved before it goes out, learned from what comes back."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from headgate.execute.answer import Answer
+from headgate.plan import Job
+
+_PER_BYTE: Final = 0.28
+_LEARN: Final = 0.05
+_MARGIN: Final = 1.1
+_LIMITS: Final = ("max_completion_tokens", "max_tokens")
+
+
+class TokenEstimate:
+    """Learns the tokens of a lane's requests; the first guess is 0.28 a byte in, and 256 out.
+
+    A declared ``max_tokens`` is what goes out, because providers reserve it.
+
+    Examples
+    --------
+    >>> estimate = TokenEstimate()
+    >>> estimate.output_tokens
+    256.0
+    """
+
+    __slots__ = ("output_tokens", "per_byte")
+
+    def __init__(self) -> None:
+        self.per_byte, self.output_tokens = _PER_BYTE, 256.0
+
+    def reserve(self, job: Job) -> tuple[float, float]:
+        """Return the input and output tokens to reserve for an attempt."""
+        params = job.model.params
+        limit = next((params[name] for name in _LIMITS if isinstance(params.get(name), int)), None)
+        inputs = _MARGIN * self.per_byte * len(job.messages) + 4
+        return inputs, self.output_tokens if limit is None else limit
+
+    def learn(self, job: Job, answer: Answer) -> tuple[float, float] | None:
+        """Take in what an answer used, and return it; None where the server does not say."""
+        if answer.input_tokens is None and answer.output_tokens is None:
+            return None
+        inputs, outputs = answer.input_tokens or 0, answer.output_tokens or 0
+        if inputs:
+            self.per_byte += _LEARN * (inputs / max(1, len(job.messages)) - self.per_byte)
+        self.output_tokens += _LEARN * (outputs - self.output_tokens)
+        return float(inputs), float(outputs)
