@@ -54,5 +54,7 @@ def test_a_run_is_quiet_and_an_import_changes_nothing(tmp_path):
     )
     hg.run(suite, out=tmp_path / "run")
     assert seen == [(100_000, 20, 100)]
-    code = "import gc; t = gc.get_threshold(); import headgate.api; print(gc.get_threshold() == t, gc.get_freeze_count())"
+    code = (
+        "import gc; t = gc.get_threshold(); import headgate.api; print(gc.get_threshold() == t, gc.get_freeze_count())"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True 0\n"
