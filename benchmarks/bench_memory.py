@@ -14,12 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
-
 from support import peak_rss_mb, pin_client, running_server, table, write_suite
 
 POINTS: Final = 10
@@ -58,10 +58,8 @@ def watch(command: Sequence[str], *, env: dict[str, str] | None = None) -> Cours
         ended, status, used = os.wait4(process.pid, os.WNOHANG)
         if ended:
             break
-        try:
+        with suppress(psutil.Error):  # it ended meanwhile
             samples.append((time.perf_counter() - started, seen.memory_info().rss / 1e6))
-        except psutil.Error:  # it ended meanwhile
-            pass
         time.sleep(SAMPLE_S)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
@@ -86,11 +84,12 @@ def without_network(folder: Path, *, jobs: int, concurrency: int) -> Course:
 
 def run_without_network(suite: Path) -> None:
     """Do what ``headgate run`` does, with a transport that answers at once."""
+    from null import NullTransport
+
     from headgate.conduct.loop import run_loop
     from headgate.conduct.prepare import prepare
     from headgate.conduct.run import Conductor, RunOptions
     from headgate.suite.files import load_suite
-    from null import NullTransport
 
     def say(phase: str) -> None:
         now, peak = psutil.Process().memory_info().rss / 1e6, peak_rss_mb()

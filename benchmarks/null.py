@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from headgate.execute.transport import Request, Response
 from support import completion, headers
+
+from headgate.execute.transport import Request, Response
 
 HEADERS: Final = headers()
 

@@ -10,7 +10,7 @@ terminated:
 - ``GET .../stats`` tells what was asked so far: see :class:`Statistics`.
 
 HTTP/1.1 with keep-alive, over a raw protocol on uvloop: requests may come in pieces and several at once; a request body
-has a Content-Length. Answers wait in one queue with one timer, since all wait equally long: this keeps their order, too.
+has a Content-Length. Answers wait in one queue with one timer, as all wait equally long: this keeps their order, too.
 """
 
 from __future__ import annotations
@@ -115,8 +115,7 @@ class Server:
         if not self._waiting:
             self._loop.call_later(self._delay_s, self._release)
         self._waiting.append((self._loop.time() + self._delay_s, connection.transport, response))
-        if len(self._waiting) > self._statistics.in_flight_peak:
-            self._statistics.in_flight_peak = len(self._waiting)
+        self._statistics.in_flight_peak = max(self._statistics.in_flight_peak, len(self._waiting))
 
     def _completion(self, body: bytes, connection: Connection) -> bytes:
         seen = self._statistics

@@ -20,7 +20,9 @@ from server import COMPLETION, HEAD, LENGTH_WITHOUT, NUMBER
 HERE: Final = Path(__file__).resolve().parent
 CLIENT_CORE, SERVER_CORE = (0, 1) if (os.cpu_count() or 1) > 1 else (None, None)
 BODY_BYTES: Final = 1050
-WORDS: Final = "the canal keeper writes down how high the water stood at the gate, and who came by with what on his cart; "
+WORDS: Final = (
+    "the canal keeper writes down how high the water stood at the gate, and who came by, with what and when; "
+)
 
 
 class Served:
@@ -31,8 +33,8 @@ class Served:
 
     def statistics(self) -> dict[str, Any]:
         """Return what clients have done so far; see ``server.Statistics``."""
-        with urllib.request.urlopen(f"{self.url}/stats") as response:  # noqa: S310 - our own loopback URL
-            return json.load(response)
+        with urllib.request.urlopen(f"{self.url}/stats") as response:
+            return dict(json.load(response))
 
 
 @contextmanager
@@ -128,12 +130,11 @@ def medians(rounds: Iterable[Mapping[str, float]]) -> dict[str, float]:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Lay out a Markdown table: the first column to the left, numbers to the right."""
     lines = [list(heads), *(list(row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
-    text = [
-        "| " + " | ".join(c.ljust(w) if n == 0 else c.rjust(w) for n, (c, w) in enumerate(zip(line, widths))) + " |"
-        for line in lines
-    ]
-    rule = "|" + "|".join("-" * (w + 2) if n == 0 else "-" * (w + 1) + ":" for n, w in enumerate(widths)) + "|"
-    return "\n".join([text[0], rule, *text[1:]])
+    first, *others = [max(map(len, column)) for column in zip(*lines, strict=True)]
 
+    def laid(line: Sequence[str]) -> str:
+        cells = (cell.rjust(width) for cell, width in zip(line[1:], others, strict=True))
+        return f"| {' | '.join([line[0].ljust(first), *cells])} |"
 
+    rule = "|".join(["-" * (first + 2), *("-" * (width + 1) + ":" for width in others)])
+    return "\n".join([laid(heads), f"|{rule}|", *map(laid, lines[1:])])

@@ -60,7 +60,8 @@ def _pip(folder: Path, requirements: Sequence[str]) -> None:
         maker = [UV, "venv", "--quiet", "--clear", "--python", sys.executable] if UV else [sys.executable, "-m", "venv"]
         _run([*maker, str(folder)])
     if UV:
-        _run([UV, "pip", "install", "--quiet", "--reinstall-package", "headgate", "--python", str(python), *requirements])
+        again = ["--reinstall-package", "headgate"]
+        _run([UV, "pip", "install", "--quiet", *again, "--python", str(python), *requirements])
     else:
         _run([str(python), "-m", "pip", "install", "--quiet", "--upgrade", *requirements])
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,8 +54,14 @@ def measure(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, core: 
     log = cwd / "log.txt"
     with log.open("wb") as output:
         started_at, clock = time.time(), time.perf_counter()
-        process = subprocess.Popen(  # noqa: PLW1509 - this process has one thread
-            command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=output, stderr=output, preexec_fn=pin
+        process = subprocess.Popen(
+            command,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=pin,  # noqa: PLW1509 - this process has one thread
         )
         sampled, status, usage = _watch(process.pid)
         wall_s = time.perf_counter() - clock
@@ -78,9 +85,7 @@ def _watch(pid: int) -> tuple[float, int, resource.struct_rusage]:
 
 def _tree_mb(parent: psutil.Process) -> float:
     total = 0
-    try:
+    with suppress(psutil.Error):  # one of them ended meanwhile
         for process in (parent, *parent.children(recursive=True)):
             total += process.memory_info().rss
-    except psutil.Error:  # one of them ended meanwhile
-        pass
     return total / 1e6

@@ -10,10 +10,9 @@ from pathlib import Path
 import openai
 
 
-async def main(items: str, url: str, out: str, concurrency: str, backend: str) -> None:
-    rows = [json.loads(line) for line in Path(items).read_text().splitlines()]
+async def run(rows: list[dict[str, str]], *, url: str, concurrency: int, backend: str) -> list[dict[str, object]]:
     http = openai.DefaultAioHttpClient() if backend == "aiohttp" else None
-    places = asyncio.Semaphore(int(concurrency))
+    places = asyncio.Semaphore(concurrency)
     async with openai.AsyncOpenAI(base_url=url, api_key="none", http_client=http) as client:
 
         async def ask(row: dict[str, str]) -> dict[str, object]:
@@ -27,8 +26,13 @@ async def main(items: str, url: str, out: str, concurrency: str, backend: str) -
             text = answer.choices[0].message.content or ""
             return {"id": row["id"], "output": text, "right": row["target"] in text}
 
-        results = await asyncio.gather(*map(ask, rows))
+        return await asyncio.gather(*map(ask, rows))
+
+
+def main(items: str, url: str, out: str, concurrency: str, backend: str) -> None:
+    rows = [json.loads(line) for line in Path(items).read_text().splitlines()]
+    results = asyncio.run(run(rows, url=url, concurrency=int(concurrency), backend=backend))
     Path(out).write_text("".join(json.dumps(result) + "\n" for result in results))
 
 
-asyncio.run(main(*sys.argv[1:]))
+main(*sys.argv[1:])

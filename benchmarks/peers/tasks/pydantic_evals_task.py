@@ -19,8 +19,7 @@ class Has(Evaluator):
         return ctx.expected_output in ctx.output
 
 
-async def main(items: str, url: str, out: str, concurrency: str) -> None:
-    rows = [json.loads(line) for line in Path(items).read_text().splitlines()]
+async def run(rows: list[dict[str, str]], *, url: str, concurrency: int) -> list[dict[str, object]]:
     cases = [Case(name=row["id"], inputs=row["question"], expected_output=row["target"]) for row in rows]
     dataset = Dataset(name="bench", cases=cases, evaluators=[Has()])
     async with openai.AsyncOpenAI(base_url=url, api_key="none") as client:
@@ -31,11 +30,17 @@ async def main(items: str, url: str, out: str, concurrency: str) -> None:
             )
             return answer.choices[0].message.content or ""
 
-        report = await dataset.evaluate(ask, max_concurrency=int(concurrency), progress=False)
-    with Path(out).open("w") as lines:
-        for case in report.cases:
-            right = all(result.value for result in case.assertions.values())
-            lines.write(json.dumps({"id": case.name, "output": case.output, "right": right}) + "\n")
+        report = await dataset.evaluate(ask, max_concurrency=concurrency, progress=False)
+    return [
+        {"id": case.name, "output": case.output, "right": all(found.value for found in case.assertions.values())}
+        for case in report.cases
+    ]
 
 
-asyncio.run(main(*sys.argv[1:]))
+def main(items: str, url: str, out: str, concurrency: str) -> None:
+    rows = [json.loads(line) for line in Path(items).read_text().splitlines()]
+    results = asyncio.run(run(rows, url=url, concurrency=int(concurrency)))
+    Path(out).write_text("".join(json.dumps(result) + "\n" for result in results))
+
+
+main(*sys.argv[1:])
