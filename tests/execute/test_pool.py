@@ -297,7 +297,7 @@ def test_time_in_a_pause_does_not_count():
 @pytest.mark.parametrize(
     ("failure", "words", "seconds"),
     [
-        (REFUSED, "cannot be reached: Connection refused; check `base_url`", (2, 10)),
+        (REFUSED, "cannot be reached: Connection refused; check `base_url`", (1.5, 5)),
         (BOOM, "has given nothing but errors for 120 s: boom; look at the server's log", (120, 260)),
         (BUSY, "has given nothing but errors for 120 s: busy; look at the server's log", (120, 260)),
         (Failure(kind="timeout", message="late"), "has given nothing but errors for 120 s: late", (120, 260)),
@@ -373,7 +373,6 @@ def test_concurrency_settles_below_what_a_server_refuses():
 
     results, seen = asyncio.run(main())
     assert whole(results, 2000)
-    assert seen[0].lanes[0].allowed <= START
     late = lanes(seen)[len(seen) // 4 : -2]
     assert max(lane.allowed for lane in late) <= hidden + 2
     assert min(lane.allowed for lane in late) >= hidden // 2
