@@ -117,6 +117,26 @@ def test_an_answer_says_when_its_headers_came_and_what_the_server_says_of_its_qu
     assert outcome.quota == Quota(requests=Window(limit=500, remaining=499))
 
 
+def test_the_quota_is_read_now_and_then_and_of_each_failure(monkeypatch: pytest.MonkeyPatch):
+    headers = {"x-ratelimit-limit-requests": "500"}
+    recorder, made_at = Recorder(Response(200, headers, COMPLETION, 0.01)), [10.0]
+    monkeypatch.setattr(time, "monotonic", lambda: made_at[0])
+    made = endpoint(transport=recorder)
+
+    def quota() -> Quota | None:
+        return attempt(made).quota
+
+    assert quota() is not None
+    assert quota() is None
+    recorder.outcome = Response(429, headers, b"", 0.01)
+    assert quota() is not None
+    recorder.outcome = Response(200, headers, COMPLETION, 0.01)
+    made_at[0] += 0.049
+    assert quota() is None
+    made_at[0] += 0.002
+    assert quota() is not None
+
+
 def test_so_does_a_failure():
     headers = {"x-ratelimit-limit-tokens": "9000", "x-ratelimit-remaining-tokens": "0"}
     outcome = attempt(endpoint(transport=Recorder(Response(500, headers, b"", 0.02))))

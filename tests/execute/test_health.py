@@ -73,7 +73,7 @@ def test_never_answered(clock):
         assert health.note(number, REFUSED) is None  # fifty at once are one event
     clock[0] += 1.4
     assert health.note(51, REFUSED) is None
-    clock[0] += 0.2
+    clock[0] += 0.1
     error = health.note(52, REFUSED)
     assert "model small at http://x cannot be reached: Connection refused; check `base_url`" in str(error)
 

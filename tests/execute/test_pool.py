@@ -155,7 +155,7 @@ def test_a_server_that_goes_away_for_3_seconds_is_left_alone_meanwhile():
     assert max(result.attempts for result in results) <= 4
     waits = {lane.waits_for for lane in lanes(seen)}
     assert any("model small at http://fake, which fails: it is asked again in" in words for words in waits), waits
-    assert seen[-1].elapsed_s < 6000 * 0.05 / 32 + 1 + 2 + 4 + 0.5  # it is open for 1, 2 and 4 s at most
+    assert seen[-1].elapsed_s < 6000 * 0.05 / 32 + 1 + 2 + 4 + 1.5  # open for 1, 2 and 4 s, and asked a second later
 
 
 def test_a_real_server_that_goes_away():
@@ -297,7 +297,7 @@ def test_time_in_a_pause_does_not_count():
 @pytest.mark.parametrize(
     ("failure", "words", "seconds"),
     [
-        (REFUSED, "cannot be reached: Connection refused; check `base_url`", (1.5, 6)),
+        (REFUSED, "cannot be reached: Connection refused; check `base_url`", (1.5, 5)),
         (BOOM, "has given nothing but errors for 120 s: boom; look at the server's log", (120, 260)),
         (BUSY, "has given nothing but errors for 120 s: busy; look at the server's log", (120, 260)),
         (Failure(kind="timeout", message="late"), "has given nothing but errors for 120 s: late", (120, 260)),
@@ -373,7 +373,6 @@ def test_concurrency_settles_below_what_a_server_refuses():
 
     results, seen = asyncio.run(main())
     assert whole(results, 2000)
-    assert seen[0].lanes[0].allowed < 2 * START  # it starts there, and no round is over yet
     late = lanes(seen)[len(seen) // 4 : -2]
     assert max(lane.allowed for lane in late) <= hidden + 2
     assert min(lane.allowed for lane in late) >= hidden // 2
