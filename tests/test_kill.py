@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 
 import headgate as hg
-from command_line import call, command, done_jobs, settled, table, wait_for, write_suite
+from command_line import call, command, done_jobs, settled, table, write_suite
 from headgate.testing import Faults, SimulatedServer, Simulation
 
 CONCURRENCY = 64  # of a lane that declares nothing
@@ -35,14 +35,13 @@ class Kills:
         return f"{len(self.lost)} kills, {self.while_starting} of them before the first request; {cost}"
 
 
-def live_and_die(run_command, server, *, rng, most):
-    """Kill the command after a random time, or a random number of requests; return its exit code."""
-    child = subprocess.Popen(run_command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if rng.random() < 0.3:  # while it starts and compacts, as a rule
-        time.sleep(rng.uniform(0, 1.5))
-    else:
-        enough = server.requests.total() + rng.randrange(1, most)
-        wait_for(lambda: child.poll() is not None or server.requests.total() >= enough, 300)
+def live_and_die(words, server, *, rng, most):
+    """Kill the command after a random number of requests, or sooner: while it starts and compacts, as a rule."""
+    enough = server.requests.total() + rng.randrange(1, most)
+    until = time.monotonic() + (rng.uniform(0, 1.5) if rng.random() < 0.3 else 300)
+    child = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while child.poll() is None and server.requests.total() < enough and time.monotonic() < until:
+        time.sleep(0.002)
     child.kill()
     return child.wait()
 
@@ -56,9 +55,11 @@ def kill_until_finished(suite, run, server, *, jobs, rng, kills):
     words = command("run", suite, "--out", run, "--quiet")
     while True:
         before = server.requests.copy()
-        share = len(killed.lost) / kills
-        most = 10**9 if share >= 1 else 100 if len(done) > share * jobs else 800
-        code = live_and_die(words, server, rng=rng, most=most) if share < 1 else subprocess.run(words).returncode
+        if len(killed.lost) < kills:
+            ahead = len(done) > 0.9 * jobs * len(killed.lost) / kills
+            code = live_and_die(words, server, rng=rng, most=100 if ahead else 800)
+        else:
+            code = subprocess.run(words).returncode
         sent = settled(server) - before
         assert not done & set(sent), "a job that was done was sent again"
         rows = done_jobs(run)
