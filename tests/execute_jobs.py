@@ -27,11 +27,10 @@ def a_job(index: int = 0, *, model: Model | None = None, prompt: Prompt = PROMPT
     messages = msgspec.json.encode([{"role": "user", "content": f"question {index}"}])
     item = Item(
         item_id=f"i{index}",
-        digest="0" * 32,
         cluster=None,
         target=str(index),
-        variables_json=msgspec.json.encode({"q": f"question {index}"}),
         messages={prompt.name: messages},
+        read_variables=lambda: msgspec.json.encode({"q": f"question {index}"}),
     )
     return Job(index, f"{index:032x}", item, prompt, model or a_model(), seed)
 

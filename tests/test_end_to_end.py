@@ -3,54 +3,22 @@
 from __future__ import annotations
 
 import json
-import random
 import signal
 import subprocess
-import sys
-import time
-from collections import Counter
 
 import polars as pl
 import pytest
 
 import headgate as hg
+from command_line import command, table, wait_for, write_suite
 from headgate.testing import Faults, SimulatedServer, Simulation
 
 FAULTS = ("rate_limit", "server_error", "overloaded", "drop", "truncate", "html", "empty", "hang")
-TIMINGS = ("started_at", "finished_at", "latency_s", "ttfb_s", "queued_s", "attempts", "generation")
 
 
 def simulation(share: float = 0.05) -> Simulation:
     faults = Faults(**dict.fromkeys(FAULTS, share))
     return Simulation(accuracy={"baseline": 0.9, "same": 0.9, "worse": 0.8}, latency_s=0.005, faults=faults)
-
-
-def write_suite(folder, server, *, candidate, n_items):
-    rows = "".join(json.dumps({"id": f"q{n}", "question": f"{n} + 1", "target": n + 1}) + "\n" for n in range(n_items))
-    (folder / "items.jsonl").write_text(rows)
-    suite = {
-        "name": "end-to-end",
-        "items": "items.jsonl",
-        "prompts": {"baseline": {"text": "{{ question }}"}, candidate: {"text": "Sum: {{ question }}"}},
-        "models": [
-            {"id": "m", "provider": "simulated", "base_url": server.base_url, "timeout_s": 0.5, "max_attempts": 30}
-        ],
-        "seeds": 3,
-        "scorers": [{"name": "correct", "type": "numeric"}],
-        "compare": {"baseline": {"prompt": "baseline"}, "candidate": {"prompt": candidate}},
-        "gates": [{"metric": "correct", "margin": 0.05}],
-    }
-    path = folder / "suite.json"
-    path.write_text(json.dumps(suite))
-    return path
-
-
-def command(*words):
-    return [sys.executable, "-m", "headgate", *map(str, words)]
-
-
-def table(run):
-    return hg.scan(run).drop("run", *TIMINGS).sort("job_id").collect()
 
 
 def check_faults(tmp_path, *, share, least):
@@ -79,68 +47,6 @@ def test_12_000_jobs_with_5_percent_faults_of_all_kinds(tmp_path):
 @pytest.mark.slow
 def test_12_000_jobs_with_5_percent_faults_of_each_kind(tmp_path):
     check_faults(tmp_path, share=0.05, least=500)
-
-
-def kill_until_finished(run_command, run, server, *, rng, most):
-    """Kill the command after a random number of requests until it finishes; return the number of kills.
-
-    After each kill, what can be read back counts as done: no further request may be sent for it.
-    """
-    kills, paid = 0, Counter()
-    while True:
-        child = subprocess.Popen(run_command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # One life in five ends while it is still starting.
-        if rng.random() < 0.2:
-            time.sleep(rng.uniform(0, 2))
-        else:
-            enough = server.requests.total() + rng.randrange(1, most)
-            wait_for(lambda: child.poll() is not None or server.requests.total() >= enough, 300)  # noqa: B023
-        child.kill()
-        if child.wait() == 0:
-            return kills
-        assert child.returncode == -signal.SIGKILL
-        kills += 1
-        if not (run / "manifest.json").exists():
-            continue
-        done = hg.scan(run).select("job_id").collect()["job_id"]
-        assert done.n_unique() == len(done)
-        assert set(paid) <= set(done), "a row that could be read back is gone"
-        time.sleep(0.1)  # requests of the killed process arrive
-        for job in done:
-            before = paid.setdefault(job, server.requests[job])
-            assert server.requests[job] == before, "a job that was done was sent again"
-
-
-def check_killed(tmp_path, *, n_items, share, seed, most, least):
-    with SimulatedServer({"m": simulation(share)}) as server:
-        suite = write_suite(tmp_path, server, candidate="worse", n_items=n_items)
-        whole = subprocess.run(command("run", suite, "--out", tmp_path / "whole"), capture_output=True, text=True)
-        assert whole.returncode == 0, whole.stderr
-        server.requests.clear()
-        run = tmp_path / "killed"
-        kills = kill_until_finished(
-            command("run", suite, "--out", run, "--quiet"), run, server, rng=random.Random(seed), most=most
-        )
-    assert kills >= least
-    killed = table(run)
-    assert killed.equals(table(tmp_path / "whole"))
-    assert killed.height == killed["job_id"].n_unique() == n_items * 6
-    scores = [hg.scan_scores(tmp_path / name).drop("run").sort("job_id").collect() for name in ("whole", "killed")]
-    assert scores[0].equals(scores[1])
-    assert hg.verify(run) == []
-    assert not (run / "journal").exists()
-    verdicts = [hg.gate(tmp_path / name) for name in ("whole", "killed")]
-    assert [verdict.verdict for verdict in verdicts] == ["fail", "fail"]
-    assert verdicts[0].metrics == verdicts[1].metrics
-
-
-def test_kill_9_in_a_loop_changes_nothing(tmp_path):
-    check_killed(tmp_path, n_items=500, share=0.005, seed=1, most=1500, least=3)
-
-
-@pytest.mark.slow
-def test_kill_9_in_a_long_loop_changes_nothing(tmp_path):
-    check_killed(tmp_path, n_items=2000, share=0.05 / len(FAULTS), seed=2, most=2000, least=10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -175,13 +81,6 @@ def test_a_second_signal_ends_at_once_and_loses_nothing(tmp_path):
         after = hg.scan(run).select("job_id").collect()["job_id"]
         assert len(before) > 0
         assert set(before) <= set(after)
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_results_are_read_by_four_readers(tmp_path):

@@ -19,6 +19,7 @@ from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
+from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.result import Result
 from headgate.shard import choose_shard
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
@@ -105,6 +106,7 @@ def run(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
@@ -128,6 +130,8 @@ def run(
         Errored jobs are run again.
     client : httpx.AsyncClient, optional
         Sends the requests, with its proxies and certificates; it is closed at the end.
+    transport : {"pyreqwest", "aiohttp", "httpx"}, optional
+        What sends them else: the fast one (the default), the conservative one, or the one that speaks HTTP/2.
     watch : callable, optional
         Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``todo``, ``statistics()`` and
         ``stop()`` are its, for any thread.
@@ -192,6 +196,7 @@ def run(
             limit=limit,
             retry_errors=retry_errors,
             client=client,
+            transport=transport,
             watch=watch,
             metrics_file=metrics_file,
             log_file=log_file,
@@ -207,6 +212,7 @@ async def run_async(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
@@ -229,7 +235,7 @@ async def run_async(
     options = RunOptions(
         limit=limit,
         retry_errors=retry_errors,
-        transport=_transport(client),
+        transport=_transport(client, transport),
         metrics_file=_path(metrics_file),
         log_file=_path(log_file),
     )
@@ -248,6 +254,7 @@ async def stream(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
@@ -276,7 +283,7 @@ async def stream(
     options = RunOptions(
         limit=limit,
         retry_errors=retry_errors,
-        transport=_transport(client),
+        transport=_transport(client, transport),
         metrics_file=_path(metrics_file),
         log_file=_path(log_file),
     )
@@ -519,9 +526,13 @@ def compare(
     return chosen[0].estimate
 
 
-def _transport(client: httpx.AsyncClient | None) -> Transport | None:
+def _transport(client: httpx.AsyncClient | None, name: TransportName | None) -> Transport | TransportName | None:
+    if name is not None and name not in TRANSPORTS:
+        raise ConfigError("is unknown", field="transport", value=name, mend=f"use one of {', '.join(TRANSPORTS)}")
+    if name is not None and client is not None:
+        raise ConfigError("a client is given too", field="transport", value=name, mend="give one of the two")
     if client is None:
-        return None
+        return name
     from headgate.execute.transports.httpx_client import HttpxTransport  # httpx brings click and rich along
 
     return HttpxTransport(client)

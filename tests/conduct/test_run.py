@@ -10,6 +10,7 @@ import pytest
 
 import headgate as hg
 from headgate.errors import ConfigError, EndpointError, Interrupted, PlanMismatch, StoreLocked
+from headgate.execute.lanes import Lane
 from headgate.store.manifest import read_manifest
 from headgate.testing import SimulatedServer, Simulation
 
@@ -396,6 +397,23 @@ def test_two_models_run_in_lanes_of_their_own(tmp_path):
     ends = dict(ended.iter_rows())
     assert run.done == 240
     assert ends["fast"] < ends["slow"]
+
+
+def test_all_limits_of_a_lane_reach_it(tmp_path, monkeypatch):
+    declared = {
+        "requests_per_minute": 60_000.0, "tokens_per_minute": 6e6, "input_tokens_per_minute": 5e6,
+        "output_tokens_per_minute": 4e6, "request_burst_s": 0.1, "token_burst_s": 9.0,
+    }  # fmt: skip
+    made = []
+
+    def a_lane(**limits):
+        made.append(limits)
+        return Lane(**limits)
+
+    monkeypatch.setattr("headgate.conduct.run.Lane", a_lane)
+    run = hg.run(suite(lanes=[{"models": ["small"], "concurrency": 8, **declared}]), out=tmp_path / "run", limit=5)
+    assert run.done == 20
+    assert made == [declared]
 
 
 def test_an_httpx_client_of_the_user_is_used(tmp_path):

@@ -293,11 +293,11 @@ def test_it_finds_what_a_server_can_take(capacity: int, latency_s: float, seed: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("capacity", [1, 3, 10, 50, 200, 700, 3000])
+@pytest.mark.parametrize("capacity", [1, 3, 10, 50, 200, 700])
 @pytest.mark.parametrize("latency_s", [0.05, 1.0, 20.0])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_it_finds_what_a_server_can_take_on_a_grid(capacity: int, latency_s: float, seed: int):
-    settled(capacity=capacity, latency_s=latency_s, most=1024, seed=seed)
+    settled(capacity=capacity, latency_s=latency_s, most=512, seed=seed)
 
 
 def test_a_server_that_fails_with_500_is_not_spared():

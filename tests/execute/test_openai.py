@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.providers.openai import decode, encode
+from headgate.execute.providers.openai import decode, encode, encode_frame
 from headgate.execute.retry import ACTIONS
 from headgate.execute.transport import Response
 
@@ -329,7 +329,10 @@ def test_any_json_gives_an_outcome(body: Any, status: int):
 
 def test_a_request_splices_messages_and_parameters():
     body = encode(
-        b'[{"role":"user","content":"\xc3\xa9"}]', model="m", params={"temperature": 0.0}, seed=3, metadata=None
+        b'[{"role":"user","content":"\xc3\xa9"}]',
+        frame=encode_frame(model="m", params={"temperature": 0.0}),
+        seed=3,
+        metadata=None,
     )
     assert msgspec.json.decode(body) == {
         "model": "m",
@@ -340,9 +343,12 @@ def test_a_request_splices_messages_and_parameters():
 
 
 def test_a_request_without_seed_and_with_metadata():
-    body = msgspec.json.decode(encode(b"[]", model="m", params={}, seed=None, metadata={"job": "j"}))
+    body = msgspec.json.decode(
+        encode(b"[]", frame=encode_frame(model="m", params={}), seed=None, metadata={"job": "j"})
+    )
     assert body == {"model": "m", "messages": [], "metadata": {"job": "j"}}
 
 
 def test_the_jobs_seed_overrules_the_parameters():
-    assert msgspec.json.decode(encode(b"[]", model="m", params={"seed": 9}, seed=1, metadata=None))["seed"] == 1
+    body = encode(b"[]", frame=encode_frame(model="m", params={"seed": 9}), seed=1, metadata=None)
+    assert body == b'{"model":"m","messages":[],"seed":1}'

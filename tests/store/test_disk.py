@@ -124,7 +124,8 @@ def test_remove_is_content_with_nothing(tmp_path):
     [
         (errno.ENOSPC, "; free some space and run the same command again: committed rows are kept"),
         (errno.EROFS, "; the folder must be writable"),
-        (errno.EIO, ""),
+        (errno.EIO, "; the disk fails: look at it, then run the same command again: committed rows are kept"),
+        (errno.ENOENT, ""),
     ],
 )
 def test_errors_name_path_action_and_mend(tmp_path, number, mend):

@@ -38,12 +38,12 @@ def wait_until(condition, *, seconds=10.0):
 def test_a_group_commits_when_it_is_full(tmp_path):
     groups = []
     writer = JournalWriter(tmp_path, generation=1, on_commit=groups.append, limits=JournalLimits(commit_s=NEVER))
-    rows = [make_result(number) for number in range(256)]
-    for row in rows[:255]:
+    rows = [make_result(number) for number in range(128)]
+    for row in rows[:127]:
         assert writer.append(row) is None
     time.sleep(0.3)
     assert groups == []
-    writer.append(rows[255])
+    writer.append(rows[127])
     wait_until(lambda: groups)
     assert groups == [rows]
     assert read(tmp_path) == rows
@@ -132,17 +132,101 @@ def test_segments_rotate(tmp_path, limits):
 
 
 def test_a_slow_disk_gathers_rows(tmp_path, monkeypatch):
-    """What waits while the disk is slow is committed at once after that."""
+    """What waits while the disk is slow is committed at once after that, in batches of bounded size."""
     monkeypatch.setattr(segment, "sync_data", lambda _: time.sleep(0.05))
+    limits = JournalLimits(commit_rows=10, capacity=1000)
     groups = []
-    writer = JournalWriter(tmp_path, generation=1, on_commit=groups.append, limits=JournalLimits(commit_rows=10))
+    writer = JournalWriter(tmp_path, generation=1, on_commit=groups.append, limits=limits)
     rows = [make_result(number) for number in range(2500)]
     for row in rows:
         writer.append(row)
     writer.close()
     assert [row for group in groups for row in group] == rows
-    assert len(groups) < 10
-    assert max(batch.num_rows for path in tmp_path.glob("*.arrows") for batch in read_segment(path)) <= 1024
+    assert len(groups) < 25
+    assert max(batch.num_rows for path in tmp_path.glob("*.arrows") for batch in read_segment(path)) == 256
+
+
+def watch_a_slow_disk(folder, *, rows, workers, sync_s):
+    """Run the production limits on a disk whose every sync takes long; return what was seen at each turn."""
+    most, order, held = 0, [], 0
+
+    async def main():
+        writer = JournalWriter(folder, generation=1, on_commit=order.extend)
+        numbers = iter(range(rows))
+
+        async def work():
+            nonlocal most, held
+            for number in numbers:
+                room = writer.append(make_result(number))
+                most = max(most, writer.pending)
+                if room is not None:
+                    held += 1
+                    await room
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(work() for _ in range(workers)))
+        await writer.aclose()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment, "sync_data", lambda _: time.sleep(sync_s))
+        asyncio.run(main())
+    return most, held, [row.job_id for row in order]
+
+
+@pytest.mark.parametrize("workers", [1, 64, 512])
+def test_a_slow_disk_holds_the_producers_back(tmp_path, workers):
+    """Never more than 255 rows and one per worker wait for the disk: what kill -9 would make us pay twice."""
+    most, held, order = watch_a_slow_disk(tmp_path, rows=6000, workers=workers, sync_s=0.05)
+    assert held > 0
+    assert 256 <= most <= 255 + workers
+    expected = [make_result(number).job_id for number in range(6000)]
+    assert order == expected
+    assert [row.job_id for row in read(tmp_path)] == expected
+
+
+SLOW_DISK = """
+import asyncio, resource, sys, time
+from pathlib import Path
+from headgate.store import segment
+from headgate.store.journal import JournalWriter
+from store_rows import make_result
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 if sys.platform != "darwin" else 1024)
+
+async def main():
+    writer = JournalWriter(Path(sys.argv[1]), generation=1)
+    numbers = iter(range(24_000))
+    seen = []
+    async def work():
+        for number in numbers:
+            if number in (6_000, 23_999):
+                seen.append(peak())
+            if (room := writer.append(make_result(number, output="x" * 8000))) is not None:
+                await room
+            await asyncio.sleep(0)
+    await asyncio.gather(*(work() for _ in range(256)))
+    await writer.aclose()
+    print(seen[-1] - seen[0])
+
+sync = segment.sync_data
+segment.sync_data = lambda handle: (time.sleep(0.02), sync(handle))
+asyncio.run(main())
+"""
+
+
+def run_script(script, *arguments):
+    root = Path(__file__).parents[2]
+    environ = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root / 'tests'}"}
+    command = [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)]
+    return subprocess.run(command, env=environ, text=True, capture_output=True, check=True).stdout
+
+
+def test_memory_is_flat_when_the_disk_is_slow(tmp_path):
+    """18,000 rows of 8 kB more, 144 MB, do not pile up."""
+    grown_kb = int(run_script(SLOW_DISK, tmp_path))
+    assert grown_kb < 16_000
+    assert len(read(tmp_path)) == 24_000
 
 
 def test_surrogates_are_stored_safely(tmp_path):
@@ -370,10 +454,7 @@ print(len(done))
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="needs RLIMIT_FSIZE")
 def test_a_full_disk_is_final_and_keeps_what_was_acknowledged(tmp_path):
-    root = Path(__file__).parents[2]
-    environ = os.environ | {"PYTHONPATH": f"{root / 'src'}:{root / 'tests'}"}
-    command = [sys.executable, "-c", textwrap.dedent(FULL_DISK), str(tmp_path)]
-    message, done = subprocess.run(command, env=environ, text=True, capture_output=True, check=True).stdout.splitlines()
+    message, done = run_script(FULL_DISK, tmp_path).splitlines()
     mend = "free some space and run the same command again: committed rows are kept"
     assert message.endswith(f"cannot write the journal: File too large; {mend}")
     kept = read(tmp_path)

@@ -110,9 +110,10 @@ def kill_compaction(path, expected, *, rounds, seed, folder):
         for number in range(rounds):
             copy = folder / f"{seed}-{number}"
             shutil.copytree(path, copy)
-            code = KILLED
+            code, life_s = KILLED, 0.12
             while code == KILLED:
-                code, _ = killer.order(do="compact", run=copy, life_s=chance.uniform(0.005, 0.12))
+                code, _ = killer.order(do="compact", run=copy, life_s=chance.uniform(0.005, life_s))
+                life_s *= 1.2  # a busy machine must come to an end too
                 assert rows_of(copy) == expected
                 killed += code == KILLED
             assert code == 0

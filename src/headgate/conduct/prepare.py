@@ -13,9 +13,10 @@ from headgate.execute.endpoint import resolve_key
 from headgate.plan import Plan, differing_keys, plan_suite
 from headgate.registry.load import load_prompts
 from headgate.shard import Shard
+from headgate.store.disk import naming
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import make_manifest
-from headgate.store.run import RunStore
+from headgate.store.run import RunStore, lock_run, unlock_run
 from headgate.suite.callables import resolve_callable
 from headgate.suite.items import ItemFile, read_rows, write_items
 from headgate.suite.model import Suite
@@ -63,24 +64,29 @@ def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequen
         resolve_key(model, base=suite.base, file=suite.file)
     files = RunFolder(out)
     _check_folder(files)
-    out.mkdir(parents=True, exist_ok=True)
+    lock = lock_run(files)  # before anything is written: two commands may start at once
     staged = out / _STAGED
     try:
-        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
+        with naming(files.items, "write"):
+            write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
         plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts)
         resumed = files.manifest.exists()
         if resumed:
-            store = RunStore.open(out)
+            store = RunStore.open(out, lock=lock)
             _check_plan(store, plan, shard)
         else:
             staged.replace(files.items)
             plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts)
             versions = {scorer.name: scorer.version for scorer in scorers}
-            store = RunStore.create(out, make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard))
-    finally:
+            manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard)
+            store = RunStore.create(out, manifest, lock=lock)
         staged.unlink(missing_ok=True)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        unlock_run(files, lock)
         if not files.manifest.exists() and not any(out.iterdir()):
             out.rmdir()
+        raise
     plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts)
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, resumed=resumed)
 

@@ -25,7 +25,7 @@ from headgate.execute.lanes import Lane
 from headgate.execute.pool import Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
-from headgate.execute.transports import open_transport
+from headgate.execute.transports import TransportName, open_transport
 from headgate.plan import Job
 from headgate.report.logs import open_log
 from headgate.result import Result
@@ -49,8 +49,8 @@ class RunOptions:
         Only the first so many items.
     retry_errors : bool
         Errored jobs are run again.
-    transport : Transport, optional
-        In place of the default one; it is closed with the run.
+    transport : Transport or str, optional
+        In place of the default one: the name of another, or one that is open; it is closed with the run.
     metrics_file : Path, optional
         Prometheus text, replaced every 15 s and at the end.
     log_file : Path, optional
@@ -66,7 +66,7 @@ class RunOptions:
 
     limit: int | None = None
     retry_errors: bool = False
-    transport: Transport | None = None
+    transport: Transport | TransportName | None = None
     metrics_file: Path | None = None
     log_file: Path | None = None
     stall_s: float = STALL_S
@@ -296,10 +296,7 @@ async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, s
     """Open endpoints and lanes: one pool of workers per lane, each over its own jobs."""
     suite = prepared.suite
     lanes = [_shard(prepared).split_lane(lane) for lane in declared_lanes(suite)]
-    connections = sum(lane.concurrency for lane in lanes)
-    transport = options.transport
-    if transport is None and any(model.provider != "python" for model in suite.models):
-        transport = open_transport(connections=connections)
+    transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
     if transport is not None:
         stack.push_async_callback(transport.aclose)
     simulator = _open_simulator(suite, stack)
@@ -314,6 +311,15 @@ async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, s
         models = tuple(lane.models)
         work.append(Work(models=models, jobs=jobs, endpoints=endpoints, lane=limits, concurrency=lane.concurrency))
     return work
+
+
+def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transport | None:
+    given = options.transport
+    if given is not None and not isinstance(given, str):
+        return given
+    if all(model.provider == "python" for model in suite.models):
+        return None
+    return open_transport(given, connections=connections)
 
 
 def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:

@@ -38,9 +38,9 @@ class Circuit:
     --------
     >>> circuit = Circuit(8, clock=lambda: 0.0)
     >>> for attempt in range(16):
-    ...     circuit.failed(attempt)
-    >>> circuit.admit("next"), 0.5 <= circuit.wait_s <= 1
-    (False, True)
+    ...     opens = circuit.failed(attempt)
+    >>> opens, circuit.admit("next"), 0.5 <= circuit.wait_s <= 1
+    (True, False, True)
 
     References
     ----------
@@ -86,22 +86,26 @@ class Circuit:
         self._probe = attempt
         return True
 
-    def succeeded(self, attempt: object) -> None:
-        """Take in an attempt that reached a working server; what it answered does not matter."""
+    def succeeded(self, attempt: object) -> bool:
+        """Take in an attempt that reached a working server, whatever it answered; return whether the circuit closes."""
         if self._open_until is None:
             if self._recent:
                 self._recent = (self._recent << 1) & self._mask
         elif self._probe is attempt:
             self._recent, self._open_until, self._probe, self._opened = 0, None, None, 0
+            return True
+        return False
 
-    def failed(self, attempt: object) -> None:
-        """Take in an attempt that got no answer, or a server's error."""
+    def failed(self, attempt: object) -> bool:
+        """Take in an attempt that got no answer, or a server's error; return whether the circuit opens."""
         if self._open_until is None:
             self._recent = (self._recent << 1 | 1) & self._mask
-            if self._recent.bit_count() >= self._limit:
-                self._open()
-        elif self._probe is attempt:
-            self._open()
+            if self._recent.bit_count() < self._limit:
+                return False
+        elif self._probe is not attempt:
+            return False
+        self._open()
+        return True
 
     def abandoned(self, attempt: object) -> None:
         """Take in an attempt that was cancelled: it says nothing, and another may be the probe."""

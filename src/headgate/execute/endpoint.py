@@ -25,6 +25,7 @@ from headgate.execute.transport import Request, Response, Target, Transport, Tra
 from headgate.plan import Job
 from headgate.suite.callables import is_async_callable
 from headgate.suite.model import Model
+from headgate.suite.prompts import Prompt
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 
@@ -52,7 +53,7 @@ class Endpoint(Protocol):
 
 
 class HttpEndpoint:
-    """An OpenAI-shaped server.
+    """An OpenAI-shaped server, for the prompts and models of one plan.
 
     Parameters
     ----------
@@ -73,6 +74,7 @@ class HttpEndpoint:
         self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + openai.PATH, fragment=""))
         self._transport, self._simulated, self._key = transport, simulated, key
         self._target = lru_cache(maxsize=64)(self._make_target)
+        self._frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._heed_at = 0.0
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
@@ -97,10 +99,16 @@ class HttpEndpoint:
 
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""
-        params = {**job.prompt.params, **job.model.params} if job.prompt.params else job.model.params
-        metadata = _metadata(job) if self._simulated else None
-        body = openai.encode(job.messages, model=job.model.name, params=params, seed=job.seed, metadata=metadata)
-        return Request(self._target(number if self._simulated else 0), body)
+        prompt, seed, simulated = job.prompt, job.seed, self._simulated
+        frame = self._frames.get((prompt.name, job.model.id)) or self._make_frame(prompt, job.model)
+        metadata = _metadata(job) if simulated else None
+        body = openai.encode(job.item.messages[prompt.name], frame=frame, seed=seed, metadata=metadata)
+        return Request(self._target(number if simulated else 0), body)
+
+    def _make_frame(self, prompt: Prompt, model: Model) -> tuple[bytes, bytes]:
+        frame = openai.encode_frame(model=model.name, params={**prompt.params, **model.params})
+        self._frames[prompt.name, model.id] = frame
+        return frame
 
     def _make_target(self, number: int) -> Target:
         """Return the target of the attempts of one number, which only the simulated provider is told."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
@@ -10,6 +11,8 @@ from headgate.execute.answer import Answer, Failure, FailureKind
 from headgate.execute.circuit import Circuit
 from headgate.execute.retry import ACTIONS
 from headgate.execute.retry_budget import RetryBudget
+
+_LOG: Final = logging.getLogger("headgate.engine")
 
 _FEWEST: Final = 5
 _NEVER_ANSWERED_S: Final = 1.5  # the second probe of an open circuit comes no sooner
@@ -67,9 +70,11 @@ class Health:
         elif outcome.kind in _BREAKS:
             if not first and outcome.kind in _OF_THE_JOB and self.circuit.closed:
                 return self._silence(outcome)
-            self.circuit.failed(attempt)
+            if self.circuit.failed(attempt):
+                self._say("circuit opened", seconds=round(self.circuit.wait_s, 3), message=outcome.message)
             return self._silence(outcome) or self._breakage(outcome)
-        self.circuit.succeeded(attempt)
+        if self.circuit.succeeded(attempt):
+            self._say("circuit closed")
         self._answered, self._silent, self._broken = True, 0, 0
         return None
 
@@ -100,6 +105,9 @@ class Health:
         if self._broken < _FEWEST_BROKEN or now - self._broken_since < _BROKEN_S:
             return None
         return self._error(f"has given nothing but errors for {_BROKEN_S:.0f} s: {failure.message}", "broken")
+
+    def _say(self, event: str, **facts: object) -> None:
+        _LOG.info(event, extra={"facts": {"endpoint": self.name, **facts}})
 
     def _error(self, what: str, kind: str) -> EndpointError:
         return EndpointError(f"{self.name} {what}; {_MEND[kind]}. What is done is kept, and the same command resumes.")

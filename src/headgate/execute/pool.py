@@ -150,6 +150,7 @@ class Pool:
         self._leave(ticket)
         error = health.note(ticket, outcome, first=ticket.attempts == 1)
         if error is not None:
+            _LOG.error("endpoint dead", extra={"facts": {"lane": self.name, "message": str(error)}})
             raise error
         return outcome
 

@@ -8,6 +8,7 @@
 # pyright: reportUnknownParameterType=false
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 TIME: Final = pa.timestamp("us", tz="UTC")
+_LayOut = Callable[[Sequence[Any]], list[pa.Buffer]]
 
 
 def make_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -39,10 +41,19 @@ def make_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     >>> make_column(["a", None], pa.string()).to_pylist(), make_column([1, 2], pa.int64()).to_pylist()
     (['a', None], [1, 2])
     """
-    nulls = values.count(None)
-    if nulls == len(values):
-        return pa.nulls(nulls, kind)
-    return _BUILDERS[kind](values, nulls, kind)
+    rows = len(values)
+    if not rows or (values[0] is None and values.count(None) == rows):
+        return pa.nulls(rows, kind)
+    lay_out, filler = _LAYOUTS[kind]
+    try:
+        return pa.Array.from_buffers(kind, rows, [None, *lay_out(values)], null_count=0)
+    except TypeError:  # a null among them, as a rule
+        nulls = values.count(None)
+        if not nulls:
+            raise
+    filled = [filler if value is None else value for value in values]
+    validity = np.packbits([value is not None for value in values], bitorder="little")
+    return pa.Array.from_buffers(kind, rows, [pa.py_buffer(validity), *lay_out(filled)], null_count=nulls)
 
 
 def make_mask(flags: npt.NDArray[np.bool_]) -> pa.Array:
@@ -84,54 +95,43 @@ def make_utf8(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def _validity(values: Sequence[Any], nulls: int) -> pa.Buffer | None:
-    if not nulls:
-        return None
-    return pa.py_buffer(np.packbits([value is not None for value in values], bitorder="little"))
+def _texts(width: type[np.int32 | np.int64]) -> _LayOut:
+    def lay_out(texts: Sequence[str]) -> list[pa.Buffer]:
+        joined, first, rows = "".join(texts), texts[0], len(texts)
+        if first == texts[-1] and texts.count(first) == rows:  # most columns of a batch hold one value
+            one = make_utf8(first)
+            return [pa.py_buffer(np.arange(rows + 1, dtype=width) * len(one)), pa.py_buffer(one * rows)]
+        parts = None if joined.isascii() else [make_utf8(text) for text in texts]
+        offsets = np.zeros(rows + 1, width)
+        np.cumsum(np.fromiter(map(len, parts or texts), width, rows), out=offsets[1:])
+        data = joined.encode() if parts is None else b"".join(parts)
+        return [pa.py_buffer(offsets), pa.py_buffer(data)]
+
+    return lay_out
 
 
-def _texts(values: Sequence[Any], nulls: int, kind: pa.DataType) -> pa.Array:
-    texts = ["" if value is None else value for value in values] if nulls else values
-    data, lengths = _joined(texts)
-    offsets = np.zeros(len(values) + 1, np.int64 if kind == pa.large_string() else np.int32)
-    np.cumsum(lengths, out=offsets[1:])
-    buffers = [_validity(values, nulls), pa.py_buffer(offsets), pa.py_buffer(data)]
-    return pa.Array.from_buffers(kind, len(values), buffers, null_count=nulls)
+def _numbers(code: str) -> _LayOut:
+    def lay_out(numbers: Sequence[float]) -> list[pa.Buffer]:
+        try:
+            return [pa.py_buffer(struct.pack(f"{len(numbers)}{code}", *numbers))]
+        except struct.error:
+            return [pa.py_buffer(array(code, numbers))]  # slower, but it says what does not fit
+
+    return lay_out
 
 
-def _joined(texts: Sequence[str]) -> tuple[bytes, npt.NDArray[np.int64]]:
-    """Return the texts as one run of bytes, and their lengths."""
-    joined, first = "".join(texts), texts[0]
-    if first == texts[-1] and texts.count(first) == len(texts):  # most columns of a batch hold one value
-        data = make_utf8(first)
-        return data * len(texts), np.full(len(texts), len(data))
-    if joined.isascii():
-        return joined.encode(), np.fromiter(map(len, texts), np.int64, len(texts))
-    parts = [make_utf8(text) for text in texts]
-    return b"".join(parts), np.fromiter(map(len, parts), np.int64, len(parts))
+def _flags(flags: Sequence[bool]) -> list[pa.Buffer]:
+    if flags.count(False) == len(flags):
+        return [pa.py_buffer(bytes((len(flags) + 7) // 8))]
+    return [pa.py_buffer(np.packbits(np.frombuffer(bytes(flags), np.uint8), bitorder="little"))]
 
 
-def _numbers(code: str) -> Callable[[Sequence[Any], int, pa.DataType], pa.Array]:
-    def build(values: Sequence[Any], nulls: int, kind: pa.DataType) -> pa.Array:
-        numbers = [0 if value is None else value for value in values] if nulls else values
-        data = array(code, numbers)  # refuses text, and fractions among integers, where numpy would convert
-        buffers = [_validity(values, nulls), pa.py_buffer(data)]
-        return pa.Array.from_buffers(kind, len(values), buffers, null_count=nulls)
-
-    return build
-
-
-def _flags(values: Sequence[Any], nulls: int, kind: pa.DataType) -> pa.Array:
-    flags = [bool(value) for value in values] if nulls else values
-    bits = np.packbits(np.frombuffer(bytes(flags), np.uint8), bitorder="little")
-    return pa.Array.from_buffers(kind, len(values), [_validity(values, nulls), pa.py_buffer(bits)], null_count=nulls)
-
-
-_BUILDERS: Final = {
-    pa.string(): _texts,
-    pa.large_string(): _texts,
-    pa.int64(): _numbers("q"),
-    TIME: _numbers("q"),
-    pa.float64(): _numbers("d"),
-    pa.bool_(): _flags,
+_LAYOUTS: Final[dict[pa.DataType, tuple[_LayOut, Any]]] = {
+    pa.string(): (_texts(np.int32), ""),
+    pa.large_string(): (_texts(np.int64), ""),
+    pa.int64(): (_numbers("q"), 0),
+    TIME: (_numbers("q"), 0),
+    pa.float64(): (_numbers("d"), 0.0),
+    pa.bool_(): (_flags, False),
 }
+"""How values without nulls are laid out in buffers, and what stands in the place of a null."""

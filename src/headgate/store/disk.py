@@ -42,6 +42,8 @@ def naming(path: Path, action: str) -> Generator[None]:
 def _mend(number: int | None) -> str:
     if number in _FULL:
         return "; free some space and run the same command again: committed rows are kept"
+    if number == errno.EIO:
+        return "; the disk fails: look at it, then run the same command again: committed rows are kept"
     return "; the folder must be writable" if number in _FORBIDDEN else ""
 
 

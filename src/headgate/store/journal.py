@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ from headgate.store.layout import make_stem
 from headgate.store.schema import to_batch
 from headgate.store.segment import SegmentWriter
 
-_BATCH_ROWS = 1024
-"""Most rows in one batch when the disk was slow and many wait."""
+_BATCH_ROWS = 256
+"""Most rows in one batch; a group is larger when the disk was slow and many producers wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,19 +29,21 @@ class JournalLimits:
     Attributes
     ----------
     commit_rows, commit_s : int, float
-        A commit starts at this many waiting rows, or this many seconds after the first of them, whichever comes first.
+        A commit starts at this many waiting rows, or this many seconds after the first of them, whichever comes first,
+        and not before the one before it has ended.
     rotate_rows, rotate_bytes : int
         A segment is sealed when it has reached one of them. Compaction takes three times its bytes of memory (at 64 MiB
         183 MB, at 16 MiB 55 MB), in the process that holds the connections.
     capacity : int
-        Rows that may wait for their commit before the producer is held back.
+        Rows that may wait for their commit before producers are held back. Each hands over one row and then waits, so
+        never more than ``capacity - 1`` rows and one for each producer are at risk.
     """
 
-    commit_rows: int = 256
+    commit_rows: int = 128
     commit_s: float = 0.2
     rotate_rows: int = 100_000
     rotate_bytes: int = 16 << 20
-    capacity: int = 4096
+    capacity: int = 256
 
 
 class JournalWriter:
@@ -103,7 +105,7 @@ class JournalWriter:
         self._work, self._room = threading.Condition(self._lock), threading.Condition(self._lock)
         self._buffer: list[Result] = []
         self._pending, self._first_at = 0, 0.0
-        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiters: list[asyncio.Future[None]] = []
         self._segment: SegmentWriter | None = None
         self._failure: StoreError | None = None
         self._closing = False
@@ -133,7 +135,8 @@ class JournalWriter:
         -------
         None or awaitable
             ``None`` while there is room. Otherwise the result is taken all the same, and the producer awaits what it
-            got before it makes another one; outside an event loop the call itself waits, and returns ``None``.
+            got before it makes another one. Outside the event loop in which the journal was opened, the call itself
+            waits, and returns ``None``.
 
         Raises
         ------
@@ -180,11 +183,9 @@ class JournalWriter:
             raise StoreError(f"{self._folder}: the journal is closed")
 
     def _wait_for_room(self) -> Awaitable[None] | None:
-        """Return a future that the writer resolves, or block outside an event loop; the lock is held."""
-        loop = _running_loop()
-        if loop is not None:
-            future: asyncio.Future[None] = loop.create_future()
-            self._waiters.append((loop, future))
+        """Return a future that the writer resolves, or block outside its event loop; the lock is held."""
+        if self._loop is not None and _running_loop() is self._loop:
+            self._waiters.append(future := self._loop.create_future())
             return future
         self._room.wait_for(lambda: self._failure is not None or self._pending < self.limits.capacity)
         if self._failure is not None:
@@ -242,10 +243,7 @@ class JournalWriter:
             self._pending -= len(rows)
             self.committed += len(rows)
             waiters = self._release() if self._pending < self.limits.capacity else []
-        for loop, waiter in waiters:
-            _call(loop, _resolve, waiter, None)
-        if self._on_commit is not None:
-            _call(self._loop, self._on_commit, rows)
+        self._call(self._tell, rows, waiters)
 
     def _fail(self, error: Exception) -> None:
         if not isinstance(error, StoreError):
@@ -255,14 +253,26 @@ class JournalWriter:
         with self._lock:
             self._failure = error
             waiters = self._release()
-        for loop, waiter in waiters:
-            _call(loop, _resolve, waiter, error)
+        self._call(_resolve, waiters, error)
 
-    def _release(self) -> list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]]:
+    def _release(self) -> list[asyncio.Future[None]]:
         """Wake blocked producers and return the waiting ones; the lock is held."""
         self._room.notify_all()
         waiters, self._waiters = self._waiters, []
         return waiters
+
+    def _call(self, function: Callable[..., object], *values: object) -> None:
+        """Call in the event loop, once for a whole group: each call wakes it up."""
+        if self._loop is None:
+            function(*values)
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more, and the rows are safe
+            self._loop.call_soon_threadsafe(function, *values)
+
+    def _tell(self, rows: list[Result], waiters: list[asyncio.Future[None]]) -> None:
+        _resolve(waiters)
+        if self._on_commit is not None:
+            self._on_commit(rows)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -272,18 +282,11 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def _call(loop: asyncio.AbstractEventLoop | None, function: Callable[..., object], *values: object) -> None:
-    if loop is None:
-        function(*values)
-        return
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more, and the rows are safe
-        loop.call_soon_threadsafe(function, *values)
-
-
-def _resolve(waiter: asyncio.Future[None], error: StoreError | None) -> None:
-    if waiter.done():  # the producer was cancelled
-        return
-    if error is None:
-        waiter.set_result(None)
-    else:
-        waiter.set_exception(error)
+def _resolve(waiters: Iterable[asyncio.Future[None]], error: StoreError | None = None) -> None:
+    for waiter in waiters:
+        if waiter.done():  # the producer was cancelled
+            continue
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)

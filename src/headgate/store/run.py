@@ -54,23 +54,34 @@ class RunStore:
         self.generation = 1 + max((generation_of(file) for file in [*files.parts(), *files.segments()]), default=0)
 
     @classmethod
-    def create(cls, path: str | os.PathLike[str], manifest: Manifest) -> Self:
-        """Make a new run in a folder that holds none; ``items.parquet`` may already lie there."""
+    def create(cls, path: str | os.PathLike[str], manifest: Manifest, *, lock: FileLock | None = None) -> Self:
+        """Make a new run in a folder that holds none; ``items.parquet`` may already lie there.
+
+        Parameters
+        ----------
+        lock : FileLock, optional
+            The lock of the run, if the caller has taken it with :func:`lock_run`.
+        """
         files = RunFolder(Path(path))
-        lock = _lock(files)
+        lock = lock or lock_run(files)
         try:
             _refuse_results(files)
             _keep_items(files)
             write_manifest(files.manifest, manifest)
             checksums.refresh(files)
         except BaseException:
-            _release(files, lock)
+            unlock_run(files, lock)
             raise
         return cls(files, manifest=manifest, lock=lock)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Self:
+    def open(cls, path: str | os.PathLike[str], *, lock: FileLock | None = None) -> Self:
         """Open an existing run; what earlier generations left in the journal is compacted first.
+
+        Parameters
+        ----------
+        lock : FileLock, optional
+            As for :meth:`create`.
 
         Raises
         ------
@@ -79,12 +90,12 @@ class RunStore:
         """
         files = RunFolder(Path(path))
         manifest = read_manifest(files.manifest)
-        lock = _lock(files)
+        lock = lock or lock_run(files)
         try:
             store = cls(files, manifest=manifest, lock=lock)
             store.compact()
         except BaseException:
-            _release(files, lock)
+            unlock_run(files, lock)
             raise
         return store
 
@@ -146,7 +157,7 @@ class RunStore:
             if self._writer is not None:
                 self._writer.close()
         finally:
-            _release(self.files, self._lock)
+            unlock_run(self.files, self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -169,7 +180,8 @@ def count_statuses(files: RunFolder) -> dict[str, int]:
     return counts
 
 
-def _lock(files: RunFolder) -> FileLock:
+def lock_run(files: RunFolder) -> FileLock:
+    """Keep every other writer out of a run directory, which is made if need be; undone by :func:`unlock_run`."""
     with naming(files.path, "open the run"):
         make_folder(files.journal)
         return FileLock(files.lock)
@@ -188,8 +200,8 @@ def _keep_items(files: RunFolder) -> None:
             sync_path(files.path)
 
 
-def _release(files: RunFolder, lock: FileLock) -> None:
-    """Give up the lock; a journal that is empty then goes."""
+def unlock_run(files: RunFolder, lock: FileLock) -> None:
+    """Give up the lock; a journal that is empty then goes. A second call does nothing."""
     lock.release()
     if files.journal.is_dir() and not any(files.journal.iterdir()):
         try:

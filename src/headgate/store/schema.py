@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -37,6 +37,18 @@ def _field(name: str, hint: Any) -> pa.Field:
 _HINTS: Final = typing.get_type_hints(Result)
 RESULTS: Final = pa.schema([_field(name, _HINTS[name]) for name in COLUMNS])
 """Columns of ``RUN/results/*.parquet``, those of :class:`headgate.result.Result` in the same order."""
+
+
+class _Column(NamedTuple):
+    """A field of ``RESULTS``; asking Arrow for its parts for every batch would cost more than building it."""
+
+    name: str
+    kind: pa.DataType
+    nullable: bool
+
+
+_COLUMNS: Final = tuple(_Column(field.name, field.type, field.nullable) for field in RESULTS)
+_MISFITS: Final = (TypeError, ValueError, OverflowError)
 
 SCORES: Final = pa.schema(
     [
@@ -74,8 +86,11 @@ def to_batch(results: Sequence[Result]) -> pa.RecordBatch:
     >>> batch.num_rows, to_results(batch) == [row]
     (1, True)
     """
-    columns = zip(*map(msgspec.structs.astuple, results), strict=True)
-    arrays = [_array(values, field, results) for values, field in zip(columns, RESULTS, strict=True)]
+    columns = list(zip(*map(msgspec.structs.astuple, results), strict=True))
+    try:
+        arrays = [_column(values, column) for values, column in zip(columns, _COLUMNS, strict=True)]
+    except _MISFITS as error:
+        raise _misfit(results) from error
     return pa.RecordBatch.from_arrays(arrays, schema=RESULTS)
 
 
@@ -123,30 +138,22 @@ def is_readable(schema: pa.Schema) -> bool:
     return list(schema) == expected
 
 
-def _array(values: tuple[Any, ...], field: pa.Field, results: Sequence[Result]) -> pa.Array:
-    try:
-        return _column(values, field)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise _misfit(values, field, results, error) from error
-
-
-def _column(values: tuple[Any, ...], field: pa.Field) -> pa.Array:
-    column = make_column(values, field.type)
-    if column.null_count and not field.nullable:
+def _column(values: Sequence[Any], column: _Column) -> pa.Array:
+    made = make_column(values, column.kind)
+    if not column.nullable and made.null_count:
         raise ValueError("it must be there")
-    return column
+    return made
 
 
-def _misfit(values: tuple[Any, ...], field: pa.Field, results: Sequence[Result], error: Exception) -> StoreError:
-    pairs = zip(values, results, strict=True)
-    value, result = next((pair for pair in pairs if not _fits(pair[0], field)), (values, results[0]))
-    kind = "null" if value is None else type(value).__name__
-    return StoreError(f"job {result.job_id}: {kind} does not fit column {field.name!r} of {field.type}: {error}")
-
-
-def _fits(value: Any, field: pa.Field) -> bool:
-    try:
-        _column((value,), field)
-    except (TypeError, ValueError, OverflowError):
-        return False
-    return True
+def _misfit(results: Sequence[Result]) -> StoreError:
+    """Say which is the first value that does not fit, column by column."""
+    for column in _COLUMNS:
+        for result in results:
+            value = getattr(result, column.name)
+            try:
+                _column((value,), column)
+            except _MISFITS as error:
+                kind = "null" if value is None else type(value).__name__
+                where = f"job {result.job_id}: {kind} does not fit column {column.name!r} of {column.kind}"
+                return StoreError(f"{where}: {error}")
+    return StoreError(f"job {results[0].job_id}: it and those after it do not fit together")

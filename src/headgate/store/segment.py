@@ -15,6 +15,7 @@ from typing import Final
 import pyarrow as pa
 from pyarrow import ipc
 
+from headgate.errors import StoreError
 from headgate.store.disk import naming, sync_data, sync_path
 from headgate.store.schema import RESULTS, conform, is_readable
 
@@ -51,10 +52,17 @@ class SegmentWriter:
     ------
     OSError
         From any method, when the disk refuses; the segment must then be abandoned.
+    StoreError
+        From :meth:`sync`, when the file was removed or moved.
+
+    Attributes
+    ----------
+    rows, size : int
+        Rows written, and bytes at the last :meth:`sync`.
     """
 
     def __init__(self, path: Path, *, schema: pa.Schema = RESULTS) -> None:
-        self.path, self.rows = path, 0
+        self.path, self.rows, self.size = path, 0, 0
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         try:
             self._file = pa.OSFile(str(path), "wb")
@@ -65,20 +73,20 @@ class SegmentWriter:
             os.close(self._handle)
             raise
 
-    @property
-    def size(self) -> int:
-        """Bytes written so far."""
-        return os.fstat(self._handle).st_size
-
     def write(self, batch: pa.RecordBatch) -> None:
         """Append a batch; it is durable after the next :meth:`sync`."""
         self._stream.write_batch(batch, custom_metadata={_CRC: crc32_of(batch)})
         self.rows += batch.num_rows
 
     def sync(self) -> None:
-        """Wait until all that was written is on the disk."""
+        """Wait until all that was written is on the disk, under its name."""
         self._sink.flush()
         sync_data(self._handle)
+        try:
+            self.size = self.path.stat().st_size
+        except FileNotFoundError:  # a file without a name takes rows as before, and is lost with the process
+            mend = "move it back if it still exists, then run the same command again"
+            raise StoreError(f"{self.path}: was removed or moved while the run wrote to it; {mend}") from None
 
     def seal(self) -> None:
         """Write the end of the stream, make it durable and close."""

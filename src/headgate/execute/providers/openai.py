@@ -77,8 +77,21 @@ _DECODER: Final = msgspec.json.Decoder(_Completion)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
+def encode_frame(*, model: str, params: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Encode what the requests of one prompt to one model share: what stands before their messages, and after.
+
+    Parameters
+    ----------
+    params : mapping
+        Sampling parameters by their wire names; a ``seed`` among them gives way to the job's.
+    """
+    pairs = [(_ENCODER.encode(name), _ENCODER.encode(value)) for name, value in params.items() if name != "seed"]
+    after = b"".join(b",%b:%b" % pair for pair in pairs)
+    return b'{"model":%b,"messages":' % _ENCODER.encode(model), after
+
+
 def encode(
-    messages: bytes, *, model: str, params: Mapping[str, Any], seed: int | None, metadata: Mapping[str, str] | None
+    messages: bytes, *, frame: tuple[bytes, bytes], seed: int | None, metadata: Mapping[str, str] | None
 ) -> bytes:
     """Encode a chat completion request.
 
@@ -86,8 +99,8 @@ def encode(
     ----------
     messages : bytes
         The chat messages, already a JSON array; spliced in as they stand.
-    params : mapping
-        Sampling parameters by their wire names.
+    frame : tuple of bytes
+        From :func:`encode_frame`.
     seed : int, optional
         The sampling seed, where the server takes one.
     metadata : mapping, optional
@@ -95,15 +108,14 @@ def encode(
 
     Examples
     --------
-    >>> encode(b'[{"role":"user","content":"hi"}]', model="m", params={"top_p": 1}, seed=2, metadata=None)
+    >>> frame = encode_frame(model="m", params={"top_p": 1})
+    >>> encode(b'[{"role":"user","content":"hi"}]', frame=frame, seed=2, metadata=None)
     b'{"model":"m","messages":[{"role":"user","content":"hi"}],"top_p":1,"seed":2}'
     """
-    body: dict[str, Any] = {"model": model, "messages": msgspec.Raw(messages), **params}
-    if seed is not None:
-        body["seed"] = seed
-    if metadata is not None:
-        body["metadata"] = metadata
-    return _ENCODER.encode(body)
+    before, after = frame
+    seeded = b"" if seed is None else b',"seed":%d' % seed
+    described = b"" if metadata is None else b',"metadata":' + _ENCODER.encode(metadata)
+    return b"".join((before, messages, after, seeded, described, b"}"))
 
 
 def decode(response: Response) -> Answer | Failure:
