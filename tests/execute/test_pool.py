@@ -192,13 +192,14 @@ def test_a_probe_that_is_cancelled_with_the_run_leaves_nothing_behind():
             await asyncio.sleep(1000)
             return ANSWER
 
-        endpoint = FakeEndpoint(lambda job, number: BOOM if len(endpoint.calls) <= 16 else hang(job, number))
+        started = now()
+        endpoint = FakeEndpoint(lambda job, number: BOOM if now() < started + 0.4 else hang(job, number))
         engine = Engine([a_work(endpoint, jobs(100))], sink=lambda _: None, rng=random.Random(1))
         asyncio.get_running_loop().call_later(20, engine.stop)
         await engine.run()
-        assert len(endpoint.calls) == 17
-        (pool,) = engine._pools
-        assert pool.health["small"].circuit.admit("the next")
+        circuit = engine._pools[0].health["small"].circuit
+        assert not circuit.closed
+        assert circuit.admit("the next")
         assert engine.statistics().in_flight == 0
 
     throughout(main())
@@ -530,7 +531,8 @@ def test_statistics_from_another_thread_at_full_speed():
 
     async def main() -> int:
         rng = random.Random(3)
-        kinds = [ANSWER, ANSWER, ANSWER, SLOW_DOWN, BOOM, BUSY, Failure(kind="invalid_request", message="")]
+        soon = Failure(kind="rate_limit", message="", retry_after_s=1e-4)  # the retries run empty again and again
+        kinds = [*[ANSWER] * 100, soon, Failure(kind="invalid_request", message="")]
         endpoint = FakeEndpoint(lambda job, number: rng.choice(kinds))
         lane = Lane(requests_per_minute=60 * 5_000)  # below full speed: some wait
         done = 0
