@@ -257,7 +257,7 @@ def test_a_stopped_run_says_so_and_resumes(tmp_path):
 
 
 def test_a_run_is_watched_from_another_thread(tmp_path):
-    """Statistics asked for as often as can be, while a faulty run changes them: they only grow, and end complete."""
+    """Statistics asked for all the time while a faulty run changes them: they only grow, and end complete."""
     faults = {"server_error": 0.2, "rate_limit": 0.2}
     models = [
         {"id": "small", "provider": "simulated", "max_attempts": 30, "simulate": {"latency_s": 0, "faults": faults}}
@@ -266,7 +266,7 @@ def test_a_run_is_watched_from_another_thread(tmp_path):
 
     def look():
         try:
-            while not over.is_set():
+            while not over.wait(0.001):
                 now = running[0].statistics() if running else None
                 if now is not None:
                     seen.append((now.done, now.attempts, sum(now.failures.values()), now.input_tokens))

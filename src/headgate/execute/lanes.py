@@ -173,8 +173,9 @@ class Lane:
             self._paused_until, self._unlimited = until, False
 
     def waits_for(self) -> str:
-        """Return what holds the attempts back, in words; empty when none waits."""
-        head, now = self._head(), self._clock()
+        """Return what holds the attempts back, in words; empty when none waits. Any thread may ask."""
+        waiting, now = list(self._waiting), self._clock()
+        head = next((waiter for waiter in waiting if not waiter[0].done()), None)
         if head is None:
             return ""
         if self._paused_until > now or not self._limits:
