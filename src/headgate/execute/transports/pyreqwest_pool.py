@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Any, Final
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError, RequestTimeoutError
@@ -42,7 +43,7 @@ class PyreqwestTransport:
             template = self._template(request.target, timeout_s)
             async with _with_body(template, RequestBody.from_bytes(request.body)) as response:
                 # It gives the first 64 kB or all of it, whichever comes first: when it began to come is not known.
-                return Response(response.status, _as_dict(response.headers), await _read(response))
+                return Response(response.status, Headers(response.headers), await _read(response))
         except (PyreqwestError, ValueError) as error:
             raise translate(error, timeout_s) from None  # its own message holds the URL
 
@@ -117,19 +118,38 @@ def _causes(error: Exception) -> list[str]:
     return [message for message in messages if " for url " not in message]
 
 
-def _as_dict(headers: HeaderMap) -> dict[str, str]:
-    try:
-        found = headers.dict_multi_value()
-    except ValueError:  # a value that is not ASCII cannot be read
-        return {name: value for name in headers if (value := _value(headers, name)) is not None}
-    return {name: value if isinstance(value, str) else ", ".join(value) for name, value in found.items()}
+class Headers(Mapping[str, str]):
+    """Response headers, read when somebody asks; a value that is not ASCII cannot be read, and is left out.
 
+    Parameters
+    ----------
+    found : HeaderMap
+        As pyreqwest has them: of a name that comes twice, the first counts.
+    """
 
-def _value(headers: HeaderMap, name: str) -> str | None:
-    try:
-        return headers[name]
-    except ValueError:
-        return None
+    __slots__ = ("_found",)
+
+    def __init__(self, found: HeaderMap) -> None:
+        self._found = found
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, as ``dict.get`` does."""
+        try:
+            return self._found.get(key, default)
+        except ValueError:
+            return default
+
+    def __getitem__(self, key: str) -> str:
+        value: str | None = self.get(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in dict.fromkeys(self._found) if self.get(name) is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 async def _read(response: PyreqwestResponse) -> bytes:
