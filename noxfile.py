@@ -54,11 +54,33 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """Run lanes, concurrency and the pool of workers against servers that count for themselves, on a virtual clock."""
+    session.install("-e", ".", *groups("tests"))
+    tests = [f"tests/execute/test_{name}.py" for name in ("lanes", "lane_simulations", "concurrency", "bucket", "pool")]
+    session.run("pytest", *tests, "--timeout=3600", *session.posargs)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Run every fault over every transport."""
+    session.install("-e", ".", *groups("tests"))
+    session.run("pytest", "tests/execute/transports", "tests/execute/test_engine.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
-    """Print the benchmark tables."""
+    """Print the benchmark tables: the engine, its lanes, the journal, memory."""
     session.install("-e", ".")
-    for script in ("bench_engine", "bench_journal"):
-        session.run("python", f"benchmarks/{script}.py", *session.posargs)
+    for script in ("bench_engine", "bench_lanes", "bench_journal", "bench_memory"):
+        session.run("python", f"benchmarks/{script}.py")
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Run other tools on the same requests, in one interleaved run (installs them; needs Node.js for promptfoo)."""
+    session.install("psutil")
+    session.run("python", "benchmarks/peers/compare.py", *session.posargs)
 
 
 @nox.session

@@ -1,151 +1,123 @@
-"""CPU per job of the engine: alone, and over each transport against simulated models in another process.
+"""CPU per job of the whole engine: plan, encode, lane, HTTP, retry, decode, durable row, compaction, a cheap score.
 
-``python benchmarks/bench_engine.py [--jobs N] [--profile]``. The durable store has a benchmark of its own.
+``python benchmarks/bench_engine.py [--jobs N] [--rounds R] [--only NAME,NAME] [--profile NAME]``. Every figure is the
+median of rounds that take turns; every measurement is a process of its own on one core, with a server on the other. CPU
+is user and system time of all its threads. The transport ``null`` answers at once without a network.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import cProfile
-import gc
 import json
 import pstats
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-import uvloop
-
-from headgate.execute.answer import Answer
-from headgate.execute.endpoint import Endpoint, HttpEndpoint
-from headgate.execute.engine import Engine
-from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
-from headgate.execute.transports import open_transport
-from headgate.plan import Plan
-from headgate.result import Result
-from headgate.suite.items import ItemFile, Row, write_items
-from headgate.suite.model import Model
-from headgate.suite.prompts import Prompt
-
-ANSWER = Answer(output="42", http_status=200, input_tokens=250, output_tokens=1, latency_s=0.05, ttfb_s=0.05)
-PROMPTS = [Prompt(name=name, messages=(("user", name + " {{ q }}"),)) for name in ("baseline", "candidate")]
+from support import HERE, medians, pin_client, running_server, table, write_suite
 
 
-class NullEndpoint:
-    """Answers at once, or lets the loop go round first."""
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What is measured: a transport, so many requests at once, and how long the server takes."""
 
-    name = "null"
-    sends_seed = True
+    transport: str
+    concurrency: int
+    delay_ms: float
 
-    def __init__(self, *, yields: bool) -> None:
-        self._yields = yields
 
-    async def attempt(self, job: Any, number: int) -> Answer:  # noqa: ARG002 - it answers anything
-        if self._yields:
-            await asyncio.sleep(0)
-        return ANSWER
+def cells() -> Iterator[Cell]:
+    from headgate.execute.transports import TransportName
+
+    for concurrency, delay_ms in ((64, 50.0), (512, 50.0), (2048, 200.0)):
+        for transport in ("null", *get_args(TransportName)):
+            yield Cell(transport, concurrency, 0.0 if transport == "null" else delay_ms)
 
 
 @contextmanager
-def a_plan(jobs: int, model: Model) -> Iterator[Plan]:
-    """Yield a plan of two prompts of 1 kB over items in a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "items.parquet"
-        rows = (
-            Row(number=n, line=n, item_id=f"item-{n}", cluster=None, target=str(n), variables={"q": "word " * 200})
-            for n in range(1, jobs // 2 + 1)
-        )
-        write_items(rows, PROMPTS, path)
-        yield Plan(ItemFile(path), prompts=PROMPTS, models=[model], seeds=1)
+def a_suite(cell: Cell, jobs: int) -> Iterator[Path]:
+    """Yield a suite file in a folder of its own; its server runs, where the transport needs one."""
+    with tempfile.TemporaryDirectory() as name, running_server(delay_ms=cell.delay_ms) as server:
+        yield write_suite(Path(name), items=jobs, url=server.url, concurrency=cell.concurrency)
 
 
-async def run(source: Iterator[Any], endpoint: Endpoint, *, concurrency: int, lane: Lane) -> float:
-    """Return the CPU seconds of a run."""
-    kept: list[Result] = []
-    work = Work(models=("small",), jobs=source, endpoints={"small": endpoint}, lane=lane, concurrency=concurrency)
-    gc.collect()
-    started = time.process_time()
-    engine = Engine([work], sink=kept.append)
-    await engine.run()
-    spent = time.process_time() - started
-    assert engine.statistics().ok == len(kept)
-    return spent
+def measure(cell: Cell, jobs: int, *flags: str) -> dict[str, Any]:
+    """Run one measurement in a child process."""
+    with a_suite(cell, jobs) as suite:
+        command = [sys.executable, str(HERE / "cell.py"), str(suite), cell.transport, *flags]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=pin_client)
+    return json.loads(done.stdout)
 
 
-def in_process(plan: Plan, *, concurrency: int, yields: bool, ready: bool, limited: bool = False) -> float:
-    """Return CPU microseconds per job without HTTP; ``ready`` leaves out making the jobs from the file of items."""
-    lane = Lane(requests_per_minute=6e9, tokens_per_minute=6e12) if limited else Lane()
-    source = iter(list(plan)) if ready else iter(plan)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        spent = runner.run(run(source, NullEndpoint(yields=yields), concurrency=concurrency, lane=lane))
-    return 1e6 * spent / len(plan)
+def row(cell: Cell, facts: dict[str, float]) -> list[str]:
+    parts = [facts[f"{name}_us"] for name in ("engine", "compact", "score")]
+    return [
+        cell.transport,
+        f"{cell.concurrency:,}",
+        f"{cell.delay_ms:g}",
+        *(f"{part:.1f}" for part in (*parts, sum(parts), facts["prepare_us"])),
+        f"{facts['start_s']:.2f}",
+        f"{facts['jobs_per_s']:,.0f}",
+        f"{facts['peak_mb']:.0f}",
+        f"{facts['lag_ms']:.0f}" if facts["lag_ms"] else "-",
+    ]
 
 
-@contextmanager
-def a_server(simulation: dict[str, Any]) -> Iterator[str]:
-    command = [sys.executable, "-m", "headgate.simulate", json.dumps({"small": simulation})]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
+HEADS = ["transport", "C", "server ms", "engine us/job", "compact", "score", "sum", "prepare", "start s", "jobs/s"]
+HEADS += ["peak MB", "most lag ms"]
 
 
-def over_http(plan: Plan, url: str, *, name: Any, concurrency: int) -> tuple[float, float]:
-    """Return CPU microseconds per job, and jobs per second."""
+def profile(name: str, jobs: int) -> None:
+    """Print where the time goes at 512 connections: by thread, by file, by function; without a network also exactly."""
+    cell = Cell(name, 512, 0.0 if name == "null" else 50.0)
+    facts = measure(cell, jobs, "--profile")
+    print(f"{name}, C={cell.concurrency}, {jobs:,} jobs: {facts['engine_us']:.1f} us CPU per job in the engine\n")
+    threads = [[thread, f"{1e6 * seconds / jobs:.1f}"] for thread, seconds in facts["threads"].items()]
+    print(table(["thread (with start-up)", "us/job"], threads))
+    taken = facts["engine_us"] + facts["compact_us"]
+    for title, label in (("rooms", "innermost file of headgate"), ("functions", "function")):
+        shares = [[where, f"{share:.1%}", f"{share * taken:.1f}"] for where, share in facts["shares"][title].items()]
+        print("\n" + table([label, "share", "us/job"], shares))
+    if name == "null":
+        exactly(cell, jobs)
 
-    async def main() -> float:
-        transport = open_transport(name, connections=concurrency)
-        endpoint = HttpEndpoint(url, transport=transport, simulated=True)
-        try:
-            return await run(iter(plan), endpoint, concurrency=concurrency, lane=Lane())
-        finally:
-            await transport.aclose()
 
-    started = time.perf_counter()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        spent = runner.run(main())
-    return 1e6 * spent / len(plan), len(plan) / (time.perf_counter() - started)
+def exactly(cell: Cell, jobs: int) -> None:
+    """Print cProfile's account, which counts calls, and is dear: its times are to be compared with each other only."""
+    from cell import measure as measure_here
+
+    from headgate.conduct.loop import run_loop
+
+    with a_suite(cell, jobs) as suite:
+        profiler = cProfile.Profile()
+        profiler.runcall(run_loop, measure_here(suite, cell.transport, profile=False))
+    print()
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(30)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=20_000)
-    parser.add_argument("--profile", action="store_true", help="where the time goes without HTTP")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", metavar="NAMES", help="transports, separated by commas")
+    parser.add_argument("--profile", metavar="NAME", nargs="?", const="null", help="where the time of a transport goes")
     options = parser.parse_args()
-    model = Model(id="small", provider="simulated")
-    with a_plan(options.jobs, model) as plan:
-        if options.profile:
-            profile = cProfile.Profile()
-            profile.runcall(in_process, plan, concurrency=64, yields=False, ready=False)
-            pstats.Stats(profile).sort_stats("tottime").print_stats(25)
-            return
-        rows = [
-            ("engine, jobs made beforehand", {"ready": True, "yields": False}),
-            ("engine and plan", {"ready": False, "yields": False}),
-            ("engine and plan, one turn of the loop", {"ready": False, "yields": True}),
-            ("the same with both limits", {"ready": False, "yields": True, "limited": True}),
-        ]
-        print(f"{'':40}{'C':>5}{'CPU us/job':>12}{'jobs/s':>9}")
-        for concurrency in (64, 512):
-            for label, how in rows:
-                best = min(in_process(plan, concurrency=concurrency, **how) for _ in range(3))
-                print(f"{label:40}{concurrency:5}{best:12.1f}", flush=True)
-        with a_server({"accuracy": 0.9, "latency_s": 0.05, "latency_spread": 0.0}) as url:
-            for name in ("aiohttp", "httpx"):
-                for concurrency in (64, 512):
-                    spent, rate = over_http(plan, url, name=name, concurrency=concurrency)
-                    print(
-                        f"{name + ', simulated server at 50 ms':40}{concurrency:5}{spent:12.1f}{rate:9.0f}", flush=True
-                    )
+    if options.profile:
+        profile(options.profile, options.jobs)
+        return
+    wanted = [cell for cell in cells() if options.only is None or cell.transport in options.only.split(",")]
+    taken: dict[Cell, list[dict[str, Any]]] = {cell: [] for cell in wanted}
+    for _ in range(options.rounds):
+        for cell in wanted:
+            taken[cell].append(measure(cell, options.jobs))
+    print(f"{options.jobs:,} jobs of 1 kB; medians of {options.rounds} rounds; us are CPU per job\n")
+    print(table(HEADS, (row(cell, medians(rounds)) for cell, rounds in taken.items())))
 
 
 if __name__ == "__main__":

@@ -27,11 +27,10 @@ def a_job(index: int = 0, *, model: Model | None = None, prompt: Prompt = PROMPT
     messages = msgspec.json.encode([{"role": "user", "content": f"question {index}"}])
     item = Item(
         item_id=f"i{index}",
-        digest="0" * 32,
         cluster=None,
         target=str(index),
-        variables_json=msgspec.json.encode({"q": f"question {index}"}),
         messages={prompt.name: messages},
+        read_variables=lambda: msgspec.json.encode({"q": f"question {index}"}),
     )
     return Job(index, f"{index:032x}", item, prompt, model or a_model(), seed)
 
@@ -50,12 +49,21 @@ class FakeEndpoint:
     def __init__(self, react: Callable[[Job, int], Answer | Failure | Awaitable[Answer | Failure]]) -> None:
         self.react = react
         self.calls: list[tuple[str, int]] = []
+        self.timeouts: list[float] = []
 
-    async def attempt(self, job: Job, number: int, *, timeout_s: float = 0.0) -> Answer | Failure:
+    async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         self.calls.append((job.job_id, number))
+        self.timeouts.append(timeout_s)
         await asyncio.sleep(0)  # as all that waits on a model does
         outcome = self.react(job, number)
-        return outcome if isinstance(outcome, Answer | Failure) else await outcome
+        if isinstance(outcome, Answer | Failure):
+            return outcome
+        deadline = asyncio.timeout(timeout_s)
+        try:
+            async with deadline:
+                return await outcome
+        except TimeoutError:
+            return Failure(kind="timeout", message=f"no complete answer within {timeout_s:g} s")
 
 
 Script = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]

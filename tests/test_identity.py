@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from headgate.identity import canonical_json, digest
+from headgate.identity import _canonical_json, canonical_json, digest
 
 JSON = st.recursive(
     st.none()
@@ -62,3 +63,21 @@ def test_keys_that_are_not_text_are_refused():
 def test_other_objects_are_refused():
     with pytest.raises(TypeError):
         canonical_json({"a": object()})
+
+
+ANY = JSON | st.integers() | st.text(st.characters())
+
+
+@given(value=ANY)
+@example(value="".join(map(chr, range(0x100))) + "\u2028\ud7ff\ue000\uffff\U0010ffff")
+@example(value={"\ud800": 1})
+@example(value={"\uffff": 1, "\U00010000": 2, "": 3})
+@example(value=[2**63 - 1, -(2**63), 2**63, 2**64, True])
+def test_the_fast_way_writes_the_same_bytes(value):
+    assert canonical_json(value) == _canonical_json(value)
+
+
+@pytest.mark.parametrize("value", [b"x", {1}, {1: 2}, {"a": [object()]}, dt.date(2026, 1, 1), float("nan")])
+def test_what_is_no_json_is_refused_as_ever(value):
+    with pytest.raises((TypeError, ValueError)):
+        canonical_json(value)

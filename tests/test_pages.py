@@ -35,6 +35,22 @@ def test_the_quickstart_runs(tmp_path):
         assert ran.returncode in ({0, 20} if " gate " in line else {0}), line + ran.stderr
 
 
+def test_the_python_of_the_operations_page_runs(tmp_path):
+    subprocess.run([sys.executable, "-m", "headgate", "init", "--quiet"], cwd=tmp_path, check=True)
+    (code,) = blocks("docs/operations.md", "python")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert re.search(r"\d+ requests\n$", ran.stdout)
+
+
+def test_the_operations_page_names_every_metric():
+    page = (ROOT / "docs" / "operations.md").read_text()
+    source = (ROOT / "src" / "headgate" / "report" / "metrics.py").read_text()
+    families = re.findall(r"(?:_family|gauge)\(\s*\"(\w+)\"", source)
+    assert len(families) > 15
+    assert [name for name in families if f"`headgate_{name}" not in page] == []
+
+
 def test_the_command_line_page_is_current():
     script = "import generate_cli; print(generate_cli.cli_page(), end='')"
     environment = {**os.environ, "COLUMNS": "100", "TERMINAL_WIDTH": "100", "PYTHONPATH": str(ROOT / "docs")}

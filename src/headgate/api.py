@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate.conduct.loop import run_loop
 from headgate.conduct.prepare import prepare
-from headgate.conduct.run import Conductor, RunOptions, RunSummary
+from headgate.conduct.run import Conductor, RunOptions
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
+from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.result import Result
 from headgate.shard import choose_shard
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
@@ -105,6 +106,10 @@ def run(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
+    watch: Watch | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
 ) -> Run:
     """Run a suite, or go on where it stopped, and score it.
 
@@ -125,6 +130,15 @@ def run(
         Errored jobs are run again.
     client : httpx.AsyncClient, optional
         Sends the requests, with its proxies and certificates; it is closed at the end.
+    transport : {"pyreqwest", "aiohttp", "httpx"}, optional
+        What sends them else: the fast one (the default), the conservative one, or the one that speaks HTTP/2.
+    watch : callable, optional
+        Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``todo``, ``statistics()`` and
+        ``stop()`` are its, for any thread.
+    metrics_file : path, optional
+        Prometheus text for node_exporter's textfile collector, replaced whole every 15 s and at the end.
+    log_file : path, optional
+        JSON lines of what happens, appended; see :mod:`headgate.report.logs`.
 
     Returns
     -------
@@ -154,8 +168,40 @@ def run(
     ...     done = hg.run(suite, out=folder + "/run")
     ...     hg.scan_scores(done).select("value").collect().mean().item(), done.counts["ok"]
     (1.0, 20)
+
+    How it goes is there to be asked for at any time, here from a thread:
+
+    >>> import threading
+    >>> from headgate.report.progress import describe
+    >>> over, running = threading.Event(), []
+    >>> def show():
+    ...     while not over.wait(0.5):
+    ...         for conductor in running:
+    ...             if (now := conductor.statistics()) is not None:
+    ...                 print(describe(now, conductor.todo))
+    >>> thread = threading.Thread(target=show)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     thread.start()
+    ...     done = hg.run(suite, out=folder + "/run", watch=running.append)
+    ...     over.set()
+    ...     thread.join()
+    >>> running[0].statistics().ok
+    20
     """
-    return _complete(run_async(suite, out=out, shard=shard, limit=limit, retry_errors=retry_errors, client=client))
+    return _complete(
+        run_async(
+            suite,
+            out=out,
+            shard=shard,
+            limit=limit,
+            retry_errors=retry_errors,
+            client=client,
+            transport=transport,
+            watch=watch,
+            metrics_file=metrics_file,
+            log_file=log_file,
+        )
+    )
 
 
 async def run_async(
@@ -166,14 +212,12 @@ async def run_async(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
     watch: Watch | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
 ) -> Run:
     """Run a suite inside an asyncio event loop; as :func:`run`.
-
-    Parameters
-    ----------
-    watch : callable, optional
-        Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``statistics()`` and ``stop()`` are its.
 
     Examples
     --------
@@ -188,24 +232,18 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
-    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
-    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
-    conductor = Conductor(prepared, options=options)
-    if watch is not None:
-        watch(conductor)
-    summary = await _conduct(conductor, prepared.store)
+    options = RunOptions(
+        limit=limit,
+        retry_errors=retry_errors,
+        transport=_transport(client, transport),
+        metrics_file=_path(metrics_file),
+        log_file=_path(log_file),
+    )
+    conductor = Conductor(prepare(suite, Path(out), shard=choose_shard(shard)), options=options)
+    summary = await conductor.complete(watch)
     if conductor.stopped:
         raise Interrupted(f"stopped with {summary.done:,} of {summary.planned:,} jobs done; the same call resumes")
     return Run(summary.path, summary.planned, summary.counts)
-
-
-async def _conduct(conductor: Conductor, store: RunStore) -> RunSummary:
-    try:
-        await conductor.execute()
-    except BaseException:
-        store.close()
-        raise
-    return await conductor.finish()
 
 
 async def stream(
@@ -216,8 +254,12 @@ async def stream(
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
+    watch: Watch | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
 ) -> AsyncIterator[Result]:
-    """Run a suite and yield each result once it is durable.
+    """Run a suite and yield each result once it is durable; parameters as :func:`run`.
 
     A slow consumer holds the engine back: at most 4,096 results (and those in flight) wait. Leaving the loop early
     stops the run, which stays resumable; rows of earlier calls are not yielded again, :func:`scan` has them. Scores are
@@ -238,11 +280,17 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
-    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
-    options = RunOptions(limit=limit, retry_errors=retry_errors, transport=_transport(client))
+    options = RunOptions(
+        limit=limit,
+        retry_errors=retry_errors,
+        transport=_transport(client, transport),
+        metrics_file=_path(metrics_file),
+        log_file=_path(log_file),
+    )
     held = _Held()
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
-    work = asyncio.create_task(_conduct(conductor, prepared.store))
+    work = asyncio.create_task(conductor.complete(watch))
     work.add_done_callback(lambda _: held.end())
     try:
         async with aclosing(held.results()) as results:
@@ -478,12 +526,20 @@ def compare(
     return chosen[0].estimate
 
 
-def _transport(client: httpx.AsyncClient | None) -> Transport | None:
+def _transport(client: httpx.AsyncClient | None, name: TransportName | None) -> Transport | TransportName | None:
+    if name is not None and name not in TRANSPORTS:
+        raise ConfigError("is unknown", field="transport", value=name, mend=f"use one of {', '.join(TRANSPORTS)}")
+    if name is not None and client is not None:
+        raise ConfigError("a client is given too", field="transport", value=name, mend="give one of the two")
     if client is None:
-        return None
+        return name
     from headgate.execute.transports.httpx_client import HttpxTransport  # httpx brings click and rich along
 
     return HttpxTransport(client)
+
+
+def _path(path: RunPath | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
 def _complete(work: Coroutine[Any, Any, _T]) -> _T:

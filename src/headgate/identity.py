@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Final
 
-_DIGEST_BYTES = 16
+import msgspec
+
+_DIGEST_BYTES: Final = 16
+_WORD: Final = 1 << 63
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 def canonical_json(value: Any) -> bytes:
@@ -37,8 +41,29 @@ def canonical_json(value: Any) -> bytes:
     >>> canonical_json({"b": 1.0, "a": ["x", None]})
     b'{"a":["x",null],"b":1}'
     """
-    text = json.dumps(_normal(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "surrogatepass")
+    if _is_plain(value):
+        try:
+            return msgspec.json.encode(value, order="sorted")
+        except UnicodeEncodeError:  # half of a surrogate pair
+            pass
+    return _canonical_json(value)
+
+
+def _canonical_json(value: Any) -> bytes:
+    """Do so for any JSON data; what defines the form."""
+    return _ENCODER.encode(_normal(value)).encode("utf-8", "surrogatepass")
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether msgspec, ten times as fast, writes the same bytes: there are no numbers with several spellings."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return bool(-_WORD <= value < _WORD)
+    if kind is dict:
+        return all(type(key) is str and _is_plain(inner) for key, inner in value.items())
+    return (kind is list or kind is tuple) and all(map(_is_plain, value))
 
 
 def digest(value: Any) -> str:

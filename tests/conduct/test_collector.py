@@ -11,6 +11,13 @@ import pytest
 import headgate as hg
 from headgate.conduct.collector import quiet_collector
 
+IMPORT = """
+import gc
+before = gc.get_threshold()
+import headgate.api
+print(gc.get_threshold() == before, gc.get_freeze_count())
+"""
+
 
 @pytest.fixture(autouse=True)
 def _restored():
@@ -54,7 +61,4 @@ def test_a_run_is_quiet_and_an_import_changes_nothing(tmp_path):
     )
     hg.run(suite, out=tmp_path / "run")
     assert seen == [(100_000, 20, 100)]
-    code = (
-        "import gc; t = gc.get_threshold(); import headgate.api; print(gc.get_threshold() == t, gc.get_freeze_count())"
-    )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True 0\n"
+    assert subprocess.check_output([sys.executable, "-c", IMPORT], text=True) == "True 0\n"

@@ -10,6 +10,7 @@ import pytest
 
 import headgate as hg
 from headgate.errors import ConfigError, EndpointError, Interrupted, PlanMismatch, StoreLocked
+from headgate.execute.lanes import Lane
 from headgate.store.manifest import read_manifest
 from headgate.testing import SimulatedServer, Simulation
 
@@ -255,6 +256,106 @@ def test_a_stopped_run_says_so_and_resumes(tmp_path):
     assert hg.verify(tmp_path / "run") == []
 
 
+def test_a_run_is_watched_from_another_thread(tmp_path):
+    """Statistics asked for all the time while a faulty run changes them: they only grow, and end complete."""
+    faults = {"server_error": 0.2, "rate_limit": 0.2}
+    models = [
+        {"id": "small", "provider": "simulated", "max_attempts": 30, "simulate": {"latency_s": 0, "faults": faults}}
+    ]
+    running, seen, errors, over = [], [], [], threading.Event()
+
+    def look():
+        try:
+            while not over.wait(0.001):
+                now = running[0].statistics() if running else None
+                if now is not None:
+                    seen.append((now.done, now.attempts, sum(now.failures.values()), now.input_tokens))
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        run = hg.run(suite(models=models, seeds=10), out=tmp_path / "run", watch=running.append)
+    finally:
+        over.set()
+        thread.join()
+    assert errors == []
+    assert len(set(seen)) > 10
+    for figures in zip(*seen, strict=True):
+        assert list(figures) == sorted(figures)
+    (conductor,) = running
+    now = conductor.statistics()
+    assert (conductor.todo, now.done, now.ok, run.counts["ok"]) == (600, 600, 600, 600)
+    assert now.attempts == 600 + sum(now.failures.values())
+    assert (now.in_flight, conductor.rows_pending) == (0, 0)
+    assert conductor.statistics() == now  # the clock stands still
+
+
+def test_a_run_is_stopped_from_another_thread(tmp_path):
+    slow = suite(models=[{"id": "small", "provider": "simulated", "simulate": {"latency_s": 0.05}}], seeds=20)
+    threads = []
+
+    def watch(conductor):
+        def stop():
+            while (now := conductor.statistics()) is None or now.done < 100:
+                time.sleep(0.01)
+            conductor.stop()
+
+        threads.append(threading.Thread(target=stop))
+        threads[0].start()
+
+    with pytest.raises(Interrupted, match="the same call resumes"):
+        hg.run(slow, out=tmp_path / "run", watch=watch)
+    threads[0].join()
+    assert 100 <= hg.scan(tmp_path / "run").collect().height < 1200
+
+
+def test_stopping_a_run_that_has_ended_or_not_begun_is_no_error(tmp_path):
+    running = []
+    assert hg.run(suite(), out=tmp_path / "run", watch=running.append).done == 120
+    running[0].stop()
+    with pytest.raises(Interrupted, match="stopped with 0 of 120 jobs done"):
+        hg.run(suite(), out=tmp_path / "other", watch=lambda conductor: conductor.stop())
+
+
+def test_a_stream_is_watched_too(tmp_path):
+    running = []
+
+    async def collect():
+        return [result async for result in hg.stream(suite(), out=tmp_path / "run", watch=running.append)]
+
+    assert len(asyncio.run(collect())) == running[0].statistics().ok == 120
+
+
+def test_a_watch_that_raises_leaves_the_run_open_to_the_next(tmp_path):
+    def watch(conductor):
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        hg.run(suite(), out=tmp_path / "run", watch=watch)
+    assert hg.run(suite(), out=tmp_path / "run").done == 120
+
+
+def test_a_failed_run_says_why_in_its_log(tmp_path):
+    models = [{"id": "small", "provider": "openai-compatible", "base_url": "http://127.0.0.1:9/v1"}]
+    log, metrics = tmp_path / "log.jsonl", tmp_path / "headgate.prom"
+    with pytest.raises(EndpointError) as caught:
+        hg.run(suite(models=models), out=tmp_path / "run", log_file=log, metrics_file=metrics)
+    last = json.loads(log.read_text().splitlines()[-1])
+    assert (last["level"], last["event"], last["error"]) == ("error", "run failed", "EndpointError")
+    assert last["message"] == str(caught.value)
+    assert "headgate_running 0\n" in metrics.read_text()
+
+
+def test_a_log_that_cannot_be_opened_leaves_the_run_open_to_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr("headgate.conduct.run.check_output", lambda path, **_: None)  # as if it changed meanwhile
+    for option in ("log_file", "metrics_file"):
+        with pytest.raises(ConfigError, match=f"{option}: cannot be written"):
+            hg.run(suite(), out=tmp_path / "run", **{option: tmp_path})
+    assert hg.run(suite(), out=tmp_path / "run").done == 120
+
+
 def test_a_second_writer_is_kept_out(tmp_path):
     entered, leave = threading.Event(), threading.Event()
 
@@ -296,6 +397,23 @@ def test_two_models_run_in_lanes_of_their_own(tmp_path):
     ends = dict(ended.iter_rows())
     assert run.done == 240
     assert ends["fast"] < ends["slow"]
+
+
+def test_all_limits_of_a_lane_reach_it(tmp_path, monkeypatch):
+    declared = {
+        "requests_per_minute": 60_000.0, "tokens_per_minute": 6e6, "input_tokens_per_minute": 5e6,
+        "output_tokens_per_minute": 4e6, "request_burst_s": 0.1, "token_burst_s": 9.0,
+    }  # fmt: skip
+    made = []
+
+    def a_lane(**limits):
+        made.append(limits)
+        return Lane(**limits)
+
+    monkeypatch.setattr("headgate.conduct.run.Lane", a_lane)
+    run = hg.run(suite(lanes=[{"models": ["small"], "concurrency": 8, **declared}]), out=tmp_path / "run", limit=5)
+    assert run.done == 20
+    assert made == [declared]
 
 
 def test_an_httpx_client_of_the_user_is_used(tmp_path):

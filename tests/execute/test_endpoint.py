@@ -14,6 +14,7 @@ from execute_jobs import COMPLETION, a_job, a_model, http, raw_server, says
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import CallableEndpoint, HttpEndpoint, open_endpoint, resolve_key
+from headgate.execute.quota import Quota, Window
 from headgate.execute.secret import Secret
 from headgate.execute.transport import Request, Response, Transport, TransportError
 from headgate.execute.transports import open_transport
@@ -28,10 +29,12 @@ class Recorder:
 
     def __init__(self, outcome: Response | TransportError | None = None) -> None:
         self.requests: list[Request] = []
+        self.timeouts: list[float] = []
         self.outcome = outcome or Response(200, {}, COMPLETION, 0.01)
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         self.requests.append(request)
+        self.timeouts.append(timeout_s)
         if isinstance(self.outcome, TransportError):
             raise self.outcome
         return self.outcome
@@ -59,15 +62,15 @@ def endpoint(url: str = "http://vllm:8000/v1", *, transport: Transport | None = 
 def test_names_and_urls(url: str, name: str, sent_to: str):
     made = endpoint(url)
     assert made.name == name
-    assert made.encode(a_job(), 1).url == sent_to
+    assert made.encode(a_job(), 1).target.url == sent_to
 
 
 def test_a_request():
     prompt = Prompt(name="plain", messages=(("user", "x"),), params={"temperature": 1, "top_p": 0.5})
     model = a_model("small", model="org/small-7b", params={"temperature": 0})
     request = endpoint().encode(a_job(3, model=model, prompt=prompt, seed=2), 1)
-    assert request.method == "POST"
-    assert request.headers == {"content-type": "application/json", "accept": "application/json"}
+    assert request.target.method == "POST"
+    assert request.target.headers == {"content-type": "application/json", "accept": "application/json"}
     assert msgspec.json.decode(request.body) == {
         "model": "org/small-7b",
         "messages": [{"role": "user", "content": "question 3"}],
@@ -80,16 +83,16 @@ def test_a_request():
 def test_the_key_is_a_bearer_token_and_nowhere_else():
     made = endpoint(key=Secret(KEY))
     request = made.encode(a_job(), 1)
-    assert request.headers["authorization"] == f"Bearer {KEY}"
-    others = {name: value for name, value in request.headers.items() if name != "authorization"}
-    assert KEY not in f"{request.url}{request.body!r}{others}{made!r}{made.name}{vars(made)}"
+    assert request.target.headers["authorization"] == f"Bearer {KEY}"
+    others = {name: value for name, value in request.target.headers.items() if name != "authorization"}
+    assert KEY not in f"{request.target.url}{request.body!r}{others}{made!r}{made.name}{vars(made)}"
 
 
 def test_the_simulated_provider_is_told_the_job_and_the_attempt():
     made = endpoint(simulated=True)
     request = made.encode(a_job(7), 3)
     assert made.name == "simulated"
-    assert request.headers["x-headgate-attempt"] == "3"
+    assert request.target.headers["x-headgate-attempt"] == "3"
     assert msgspec.json.decode(request.body)["metadata"] == {
         "item": "i7",
         "prompt": "plain",
@@ -99,33 +102,58 @@ def test_the_simulated_provider_is_told_the_job_and_the_attempt():
     assert "metadata" not in msgspec.json.decode(endpoint().encode(a_job(7), 3).body)
 
 
-def attempt(made: HttpEndpoint | CallableEndpoint, **fields: Any) -> Answer | Failure:
+def attempt(made: HttpEndpoint | CallableEndpoint, *, timeout_s: float = 5.0, **fields: Any) -> Answer | Failure:
     async def main() -> Answer | Failure:
-        return await made.attempt(a_job(model=a_model(**fields)), 1)
+        return await made.attempt(a_job(model=a_model(**fields)), 1, timeout_s=timeout_s)
 
     return asyncio.run(main())
 
 
-def test_an_answer_is_timed():
-    outcome = attempt(endpoint())
+def test_an_answer_says_when_its_headers_came_and_what_the_server_says_of_its_quota():
+    headers = {"x-ratelimit-limit-requests": "500", "x-ratelimit-remaining-requests": "499"}
+    outcome = attempt(endpoint(transport=Recorder(Response(200, headers, COMPLETION, 0.01))))
     assert isinstance(outcome, Answer)
     assert (outcome.output, outcome.ttfb_s) == ("42", 0.01)
-    assert outcome.latency_s is not None
-    assert 0 <= outcome.latency_s < 1
+    assert outcome.quota == Quota(requests=Window(limit=500, remaining=499))
 
 
-def test_a_failure_is_timed_too():
-    outcome = attempt(endpoint(transport=Recorder(Response(500, {}, b"", 0.02))))
+def test_the_quota_is_read_now_and_then_and_of_each_failure(monkeypatch: pytest.MonkeyPatch):
+    headers = {"x-ratelimit-limit-requests": "500"}
+    recorder, made_at = Recorder(Response(200, headers, COMPLETION, 0.01)), [10.0]
+    monkeypatch.setattr(time, "monotonic", lambda: made_at[0])
+    made = endpoint(transport=recorder)
+
+    def quota() -> Quota | None:
+        return attempt(made).quota
+
+    assert quota() is not None
+    assert quota() is None
+    recorder.outcome = Response(429, headers, b"", 0.01)
+    assert quota() is not None
+    recorder.outcome = Response(200, headers, COMPLETION, 0.01)
+    made_at[0] += 0.049
+    assert quota() is None
+    made_at[0] += 0.002
+    assert quota() is not None
+
+
+def test_so_does_a_failure():
+    headers = {"x-ratelimit-limit-tokens": "9000", "x-ratelimit-remaining-tokens": "0"}
+    outcome = attempt(endpoint(transport=Recorder(Response(500, headers, b"", 0.02))))
     assert isinstance(outcome, Failure)
     assert (outcome.kind, outcome.ttfb_s) == ("transient", 0.02)
-    assert outcome.latency_s is not None
+    assert outcome.quota == Quota(tokens=Window(limit=9000, remaining=0))
+
+
+def test_the_transport_gets_the_time_of_the_attempt():
+    recorder = Recorder()
+    attempt(endpoint(transport=recorder), timeout_s=0.25)
+    assert recorder.timeouts == [0.25]
 
 
 def test_no_response_is_a_failure():
     outcome = attempt(endpoint(transport=Recorder(TransportError("dropped", "gone"))))
-    assert isinstance(outcome, Failure)
-    assert (outcome.kind, outcome.message, outcome.http_status) == ("dropped", "gone", None)
-    assert outcome.latency_s is not None
+    assert outcome == Failure(kind="dropped", message="gone")
 
 
 def test_a_server_that_repeats_the_key_does_not_leak_it():
@@ -154,7 +182,7 @@ def test_the_key_goes_over_the_wire():
         async with raw_server(says(http(COMPLETION))) as server:
             transport = open_transport(connections=1)
             made = HttpEndpoint(server.url + "/v1", transport=transport, key=Secret(KEY))
-            outcome = await made.attempt(a_job(), 1)
+            outcome = await made.attempt(a_job(), 1, timeout_s=5)
             await transport.aclose()
             assert isinstance(outcome, Answer)
             (sent,) = server.requests
@@ -175,10 +203,10 @@ def test_where_providers_live(monkeypatch: pytest.MonkeyPatch):
     assert opened().name == "http://h"
     openai = opened(provider="openai", base_url=None)
     assert openai.name == "https://api.openai.com"
-    assert openai.encode(a_job(), 1).headers["authorization"] == f"Bearer {KEY}"
+    assert openai.encode(a_job(), 1).target.headers["authorization"] == f"Bearer {KEY}"
     simulated = opened(provider="simulated", base_url=None)
-    assert simulated.encode(a_job(), 1).url == "http://sim/v1/chat/completions"
-    assert opened(provider="simulated").encode(a_job(), 1).url == "http://h/v1/chat/completions"
+    assert simulated.encode(a_job(), 1).target.url == "http://sim/v1/chat/completions"
+    assert opened(provider="simulated").encode(a_job(), 1).target.url == "http://h/v1/chat/completions"
 
 
 def test_a_key_goes_only_where_it_was_declared_for(monkeypatch: pytest.MonkeyPatch):
@@ -214,11 +242,8 @@ def test_a_login_beside_a_key(monkeypatch: pytest.MonkeyPatch):
     assert "hunter2" not in str(caught.value)
 
 
-def call(function: Any, *, threads: int = 2, **fields: Any) -> Answer | Failure:
-    async def main() -> Answer | Failure:
-        return await CallableEndpoint("python", function, threads=threads).attempt(a_job(model=a_model(**fields)), 1)
-
-    return asyncio.run(main())
+def call(function: Any, *, threads: int = 2, timeout_s: float = 5.0) -> Answer | Failure:
+    return attempt(CallableEndpoint("python", function, threads=threads), timeout_s=timeout_s)
 
 
 async def echo(messages: list[Any]) -> str:
@@ -233,7 +258,6 @@ def test_callables_sync_async_and_between(function: Any):
     outcome = call(function)
     assert isinstance(outcome, Answer)
     assert outcome.output == "question 0"
-    assert outcome.latency_s is not None
 
 
 def raising(messages: list[Any]) -> str:
@@ -281,19 +305,16 @@ def slow_sync(messages: list[Any]) -> str:
 def test_a_callable_that_takes_too_long(function: Any):
     started = time.monotonic()
     outcome = call(function, timeout_s=0.1)
-    assert outcome == msgspec.structs.replace(
-        Failure(kind="timeout", message="the callable did not return within 0.1 s"), latency_s=outcome.latency_s
-    )
+    assert outcome == Failure(kind="timeout", message="the callable did not return within 0.1 s")
     assert time.monotonic() - started < 0.9
 
 
 def test_calls_that_hang_leave_threads_for_others():
     async def main() -> list[Answer | Failure]:
         made = CallableEndpoint("python", lambda messages, seed: time.sleep(2) if seed == 1 else "x", threads=2)
-        model = a_model(timeout_s=0.1)
-        hanging = [made.attempt(a_job(model=model, seed=1), 1) for _ in range(2)]
+        hanging = [made.attempt(a_job(seed=1), 1, timeout_s=0.1) for _ in range(2)]
         await asyncio.gather(*hanging)
-        return await asyncio.gather(*(made.attempt(a_job(model=model, seed=2), 1) for _ in range(4)))
+        return await asyncio.gather(*(made.attempt(a_job(seed=2), 1, timeout_s=0.1) for _ in range(4)))
 
     assert [type(outcome) for outcome in asyncio.run(main())] == [Answer] * 4
 
@@ -307,7 +328,7 @@ def test_an_async_callable_that_never_waits_lets_others_run():
 
         async def work() -> None:
             for number in range(100):
-                await made.attempt(job, number)
+                await made.attempt(job, number, timeout_s=5)
 
         async def other() -> None:
             nonlocal turns

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.providers.openai import decode, encode
+from headgate.execute.providers.openai import decode, encode, encode_frame
 from headgate.execute.retry import ACTIONS
 from headgate.execute.transport import Response
 
@@ -220,6 +220,37 @@ def test_what_is_no_completion_is_tried_again(body: Any, message: str):
     assert ACTIONS[outcome.kind].retry
 
 
+FLAGGED = {"reasons": ["violence"], "flagged_input": "how to", "provider_name": "OpenAI", "model_slug": "openai/m"}
+
+
+@pytest.mark.parametrize("status", [200, 403])
+def test_a_prompt_that_was_flagged_is_a_refusal_and_no_refused_key(status: int):
+    """OpenRouter says 403 to both; one prompt must not end the run."""
+    body = {"error": {"message": "Your input was flagged", "code": 403, "metadata": FLAGGED}}
+    outcome = decode(response(body, status=status))
+    assert isinstance(outcome, Answer)
+    assert (outcome.status, outcome.output, outcome.stop_reason) == (
+        "refused",
+        "Your input was flagged",
+        "content_filter",
+    )
+    assert outcome.http_status == status
+
+
+def test_a_403_without_a_flag_is_a_refused_key():
+    assert (
+        failure({"error": {"message": "no", "code": 403, "metadata": {"provider_name": "x"}}}, status=403).kind
+        == "auth"
+    )
+
+
+def test_a_filter_that_speaks_inside_a_200():
+    body = {"error": {"message": "filtered", "code": "content_filter"}}
+    outcome = decode(response(body))
+    assert isinstance(outcome, Answer)
+    assert (outcome.status, outcome.output) == ("refused", "filtered")
+
+
 ERRORS = [
     (401, {"code": "invalid_api_key", "type": "invalid_request_error"}, {}, "auth"),
     (403, {"code": "unsupported_country_region_territory"}, {}, "auth"),
@@ -298,7 +329,10 @@ def test_any_json_gives_an_outcome(body: Any, status: int):
 
 def test_a_request_splices_messages_and_parameters():
     body = encode(
-        b'[{"role":"user","content":"\xc3\xa9"}]', model="m", params={"temperature": 0.0}, seed=3, metadata=None
+        b'[{"role":"user","content":"\xc3\xa9"}]',
+        frame=encode_frame(model="m", params={"temperature": 0.0}),
+        seed=3,
+        metadata=None,
     )
     assert msgspec.json.decode(body) == {
         "model": "m",
@@ -309,9 +343,12 @@ def test_a_request_splices_messages_and_parameters():
 
 
 def test_a_request_without_seed_and_with_metadata():
-    body = msgspec.json.decode(encode(b"[]", model="m", params={}, seed=None, metadata={"job": "j"}))
+    body = msgspec.json.decode(
+        encode(b"[]", frame=encode_frame(model="m", params={}), seed=None, metadata={"job": "j"})
+    )
     assert body == {"model": "m", "messages": [], "metadata": {"job": "j"}}
 
 
 def test_the_jobs_seed_overrules_the_parameters():
-    assert msgspec.json.decode(encode(b"[]", model="m", params={"seed": 9}, seed=1, metadata=None))["seed"] == 1
+    body = encode(b"[]", frame=encode_frame(model="m", params={"seed": 9}), seed=1, metadata=None)
+    assert body == b'{"model":"m","messages":[],"seed":1}'

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import email.utils
 import random
-from typing import get_args
+from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,13 +77,155 @@ def test_a_retry_after_beyond_a_quarter_of_an_hour_is_a_quota():
         (401, "true", "transient"),
         (429, "true", "rate_limit"),
         (500, "false", "invalid_request"),
-        (429, "false", "invalid_request"),
+        (429, "false", "quota"),  # a limit that does not pass
         (404, "false", "not_found"),
         (500, "perhaps", "transient"),
     ],
 )
 def test_x_should_retry_overrules(status: int, says: str, kind: str):
     assert classify(status, {"x-should-retry": says}, b"").kind == kind
+
+
+def openai(code: Any, named: str | None = None, message: str = "why", **more: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "type": named, "param": None, "code": code, **more}}
+
+
+def anthropic(named: str, error_code: str | None = None) -> dict[str, Any]:
+    details = None if error_code is None else {"error_visibility": "user_facing", "error_code": error_code}
+    error = {"details": details, "type": named, "message": "This request would exceed your account's limit."}
+    return {"type": "error", "error": error, "request_id": "req_011"}
+
+
+def gemini(*quota_ids: str, code: int = 429, delay: str | None = None, reason: str | None = None) -> dict[str, Any]:
+    """Return an error of Google's kind, its details in the order in which they come."""
+    details: list[dict[str, Any]] = []
+    google = "type.googleapis.com/google.rpc."
+    if reason is not None:
+        service = {"service": "generativelanguage.googleapis.com"}
+        info = {"@type": google + "ErrorInfo", "reason": reason, "domain": "googleapis.com", "metadata": service}
+        details.append(info)
+    if quota_ids:
+        metric = "generativelanguage.googleapis.com/generate_content_free_tier_requests"
+        violations = [{"quotaMetric": metric, "quotaId": each, "quotaDimensions": {"model": "m"}} for each in quota_ids]
+        details.append({"@type": google + "QuotaFailure", "violations": violations})
+    details.append({"@type": google + "Help", "links": [{"description": "quotas", "url": "https://ai.google.dev"}]})
+    if delay is not None:
+        details.append({"@type": google + "RetryInfo", "retryDelay": delay})
+    message = "You exceeded your current quota, please check your plan and billing details."
+    return {"error": {"code": code, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}}
+
+
+def openrouter(code: int, message: str = "why", **metadata: Any) -> dict[str, Any]:
+    return {"error": {"message": message, "code": code, "metadata": metadata}, "user_id": "u"}
+
+
+PER_MINUTE = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
+PER_DAY = "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+WAITS = {"retry-after": "3"}
+
+SAID = [
+    # what is never tried again, although some of it says 429
+    (429, openai("insufficient_quota", "insufficient_quota"), {}, "quota"),
+    (429, openai(None, "insufficient_quota"), {}, "quota"),
+    (429, openai("insufficient_quota"), WAITS, "quota"),
+    (429, openai("billing_hard_limit_reached", "invalid_request_error"), {}, "quota"),
+    (403, openai("billing_not_active"), {}, "quota"),
+    (429, anthropic("rate_limit_error", "enforced_spend_limit_reached"), {}, "quota"),
+    (429, anthropic("rate_limit_error", "contract_spend_limit_reached"), {}, "quota"),
+    (429, anthropic("rate_limit_error", "linked_organization_spend_limit_reached"), {}, "quota"),
+    (402, anthropic("billing_error"), {}, "quota"),
+    (429, gemini(PER_DAY), {}, "quota"),
+    (429, gemini(PER_MINUTE, PER_DAY, delay="45.837906927s"), {}, "quota"),
+    (402, gemini(code=402), {}, "quota"),
+    (429, openrouter(429, "Rate limit exceeded: free-models-per-day. Add 10 credits"), {}, "quota"),
+    (402, openrouter(402), {}, "quota"),
+    (403, openrouter(403, "Key limit exceeded", limit_source="key"), {}, "quota"),
+    (
+        402,
+        {"error": {"message": "Insufficient Balance", "type": "unknown_error", "code": "x"}},
+        {},
+        "quota",
+    ),  # DeepSeek
+    (402, {"detail": "Payment required"}, {}, "quota"),
+    # limits that pass
+    (429, openai("rate_limit_exceeded", "tokens"), WAITS, "rate_limit"),
+    (429, openai("429", None, "Requests have exceeded the call rate limit of your tier"), WAITS, "rate_limit"),  # Azure
+    (429, anthropic("rate_limit_error"), WAITS, "rate_limit"),
+    (429, anthropic("rate_limit_error", "ramp_limit_exceeded"), WAITS, "rate_limit"),
+    (429, gemini(PER_MINUTE, delay="45.837906927s"), {}, "rate_limit"),
+    (429, gemini(), {}, "rate_limit"),
+    (429, openai(None, "credit_limit", "You have reached the rate limit"), {}, "rate_limit"),  # Together
+    (402, openrouter(402, limit_source="openrouter_in_flight_budget"), WAITS, "rate_limit"),
+    (429, openrouter(429, "Rate limit exceeded: free-models-per-min."), {}, "rate_limit"),
+    (200, openai("rate_limit_exceeded"), {}, "rate_limit"),
+    (429, b"", {}, "rate_limit"),
+    # keys, names
+    (401, openai("invalid_api_key", "invalid_request_error"), {}, "auth"),
+    (401, anthropic("authentication_error"), {}, "auth"),
+    (403, anthropic("permission_error"), {}, "auth"),
+    (400, gemini(code=400, reason="API_KEY_INVALID"), {}, "auth"),
+    (403, openrouter(403), {}, "auth"),
+    (404, openai("DeploymentNotFound"), {}, "not_found"),
+    (404, anthropic("not_found_error"), {}, "not_found"),
+    # requests
+    (400, openai("context_length_exceeded", "invalid_request_error"), {}, "context_length"),
+    (400, openai(400, "BadRequestError", "This model's maximum context length is 4096 tokens."), {}, "context_length"),
+    (400, openai(400, "exceed_context_size_error"), {}, "context_length"),  # llama.cpp
+    (413, openai("rate_limit_exceeded", "tokens", "Request too large"), {}, "invalid_request"),  # Groq: never fits
+    (400, anthropic("invalid_request_error"), {}, "invalid_request"),
+    (413, anthropic("request_too_large"), {}, "invalid_request"),
+    (422, {"detail": [{"loc": ["body", "messages"], "msg": "field required"}]}, {}, "invalid_request"),
+    (400, openai("400", None, "the PerDay of insufficient_quota"), {}, "invalid_request"),  # words in a text are text
+    # servers
+    (500, anthropic("api_error"), {}, "transient"),
+    (504, anthropic("timeout_error"), {}, "transient"),
+    (529, anthropic("overloaded_error"), {}, "overloaded"),
+    (503, gemini(code=503), {}, "overloaded"),
+    (503, openai("rate_limit_exceeded"), {}, "overloaded"),
+    *((status, b"", {}, "transient") for status in (408, 409, 424, 425, 500, 502, 504, 507, 520, 522, 524, 599)),
+    (200, b"{}", {}, "bad_response"),
+    (301, b"", {}, "invalid_request"),
+    (418, b"", {}, "invalid_request"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "headers", "kind"), SAID)
+def test_what_servers_say(status: int, body: Any, headers: dict[str, str], kind: str):
+    encoded = body if isinstance(body, bytes) else msgspec.json.encode(body)
+    failure = classify(status, headers, encoded)
+    assert (failure.kind, failure.http_status) == (kind, status)
+    if headers:
+        assert failure.retry_after_s == 3.0
+    if isinstance(body, dict) and "error" in body:
+        assert failure.message == body["error"]["message"]
+        assert classify(status, headers, msgspec.json.encode([body])) == failure  # Gemini gives a list
+
+
+def test_an_error_inside_a_200_has_the_status_of_its_code():
+    failure = classify(200, {}, msgspec.json.encode(openrouter(502, "Provider returned error")))
+    assert (failure.kind, failure.http_status, failure.message) == ("transient", 502, "Provider returned error")
+
+
+@pytest.mark.parametrize(
+    ("delay", "headers", "seconds"),
+    [
+        ("45.837906927s", {}, 45.837906927),
+        ("7s", {}, 7.0),
+        ("7s", {"retry-after": "2"}, 2.0),
+        ("7s", {"retry-after": "soon"}, 7.0),
+        ("0s", {}, None),
+        ("-1s", {}, None),
+        ("infs", {}, None),
+        ("soon", {}, None),
+        ("", {}, None),
+    ],
+)
+def test_the_time_to_wait_that_stands_in_the_body(delay: str, headers: dict[str, str], seconds: float | None):
+    assert classify(429, headers, msgspec.json.encode(gemini(PER_MINUTE, delay=delay))).retry_after_s == seconds
+
+
+def test_hours_in_the_body_are_a_quota():
+    assert classify(429, {}, msgspec.json.encode(gemini(PER_MINUTE, delay="3600s"))).kind == "quota"
 
 
 @pytest.mark.parametrize("kind", get_args(TransportKind))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from headgate.execute.statistics import EngineStatistics, LaneStatistics
 from headgate.report.progress import Progress, describe
@@ -20,6 +21,21 @@ def test_one_line_says_it_all():
         "500/1,500 jobs | 50/s | errors timeout 10 | retried rate_limit 7, timeout 40"
         " | lanes small 12/64, 3 wait for the limit, paused 4 s | tokens 50,000 in, 1,200 out | left 20 s"
     )
+
+
+def test_a_lane_that_may_do_less_than_declared_shows_both():
+    lane = replace(LANE, allowed=20, waiting=0, deferred=3, paused_s=0.0)
+    assert " | lanes small 12/20 of 64, 3 deferred | " in describe(replace(STATISTICS, lanes=(lane,)), 1500)
+
+
+def test_a_late_event_loop_is_said_when_it_matters():
+    assert "late" not in describe(replace(STATISTICS, lag_s=0.1), 1500)
+    assert describe(replace(STATISTICS, lag_s=0.26), 1500).endswith(" | left 20 s | event loop 0.3 s late")
+
+
+def test_a_model_cannot_act_on_the_terminal():
+    lane = replace(LANE, models=("\x1b[2Jevil\n",))
+    assert describe(replace(STATISTICS, lanes=(lane,)), 1500).isprintable()
 
 
 def test_a_log_gets_plain_lines_and_no_control_characters():

@@ -115,6 +115,18 @@ def test_the_head_is_a_suite(write):
             "suite.yaml:10: compare.baseline: give either `prompt` or `model`",
         ),
         (
+            "lanes: [{models: [small], request_burst_s: 60}]",
+            "suite.yaml:10: lanes.0.request_burst_s: 60 is greater than 0.1",
+        ),
+        (
+            "lanes: [{models: [small], token_burst_s: 60}]",
+            "suite.yaml:10: lanes.0.token_burst_s: 60 is greater than 10.0",
+        ),
+        (
+            "lanes: [{models: [small], output_tokens_per_minute: 0}]",
+            "suite.yaml:10: lanes.0.output_tokens_per_minute: 0 is not greater than 0.0",
+        ),
+        (
             "lanes: [{models: [smal]}]",
             "suite.yaml:10: lanes.0.models.0: 'smal' is not declared; did you mean 'small'?",
         ),

@@ -72,15 +72,34 @@ def run(
         str | None,
         typer.Option("--shard", metavar="I/N|auto", help="Run only the I-th of N parts; auto: see the environment."),
     ] = None,
+    transport: Annotated[
+        str | None,
+        typer.Option(
+            "--transport", metavar="NAME", help="What sends requests: pyreqwest (the default), aiohttp or httpx."
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
+    metrics_file: Annotated[
+        Path | None, typer.Option("--metrics-file", metavar="FILE", help="Keep Prometheus metrics here (textfile).")
+    ] = None,
+    log_file: Annotated[
+        Path | None, typer.Option("--log-file", metavar="FILE", help="Append what happens here, as JSON lines.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a suite, or go on where it stopped; score it; never gate."""
     from headgate.cli.commands import run_suite
 
-    run_suite(suite, out=out, shard=shard, limit=limit, retry_errors=retry_errors, json=json, quiet=quiet)
+    options = {
+        "limit": limit,
+        "retry_errors": retry_errors,
+        "transport": transport,
+        "metrics_file": metrics_file,
+        "log_file": log_file,
+    }
+    run_suite(suite, out=out, shard=shard, options=options, json=json, quiet=quiet)
 
 
 @app.command()

@@ -42,17 +42,16 @@ def run_suite(
     *,
     out: Path | None,
     shard: str | None,
-    limit: int | None,
-    retry_errors: bool,
+    options: Mapping[str, Any],
     json: bool,
     quiet: bool,
 ) -> None:
-    """Run or resume a suite, or a shard of it."""
+    """Run or resume a suite, or a shard of it; the options are keywords of :func:`headgate.run`."""
     part = choose_shard(shard)
     suite = hg.load_suite(path)
     name = suite.name if part is None else f"{suite.name}-{part.index}-of-{part.count}"
     folder = out or Path("runs") / name
-    done = run_shown(suite, out=folder, shard=part, limit=limit, retry_errors=retry_errors, quiet=quiet)
+    done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
         _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
     elif not quiet:

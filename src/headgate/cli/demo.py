@@ -22,7 +22,7 @@ def run_demo(folder: Path, *, quiet: bool) -> int:
     started = time.monotonic()
     suite_file = write_demo(folder)
     suite = hg.load_suite(suite_file)
-    run = run_shown(suite, out=folder / "run", limit=None, retry_errors=False, quiet=quiet)
+    run = run_shown(suite, out=folder / "run", options={}, quiet=quiet)
     verdicts = {name: hg.gate(run, candidate=f"prompt={name}") for name in EXPECTED}
     for name, verdict in verdicts.items():
         write_verdict(verdict, folder / f"verdict-{name}.json")

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from headgate.api import Run, run_async
 from headgate.conduct.loop import run_loop
 from headgate.conduct.run import Conductor
+from headgate.decide.table import one_line
 from headgate.errors import Interrupted
 from headgate.report.progress import Progress
 from headgate.shard import Shard
@@ -24,26 +29,47 @@ def run_shown(
     *,
     out: Path,
     shard: Shard | None = None,
-    limit: int | None,
-    retry_errors: bool,
+    options: Mapping[str, Any],
     quiet: bool,
 ) -> Run:
-    """Run a suite with progress on stderr.
+    """Run a suite with progress on stderr, and with warnings, such as of a stall, even if it is to be quiet.
 
     SIGINT and SIGTERM end it in order: what is committed stays, the journal is sealed. A second signal ends it at once,
     and no committed row is lost by that either.
+
+    Parameters
+    ----------
+    options : mapping
+        Keywords of :func:`headgate.run`.
 
     Raises
     ------
     Interrupted
         After a signal.
     """
-    return run_loop(_run(suite, out=out, shard=shard, limit=limit, retry_errors=retry_errors, quiet=quiet))
+    with _warnings():
+        return run_loop(_run(suite, out=out, shard=shard, options=options, quiet=quiet))
 
 
-async def _run(
-    suite: Suite, *, out: Path, shard: Shard | None, limit: int | None, retry_errors: bool, quiet: bool
-) -> Run:
+@contextmanager
+def _warnings() -> Generator[None]:
+    """Show what the conductor warns of."""
+    log, handler = logging.getLogger("headgate.conduct"), _Warnings(logging.WARNING)
+    handler.addFilter(lambda record: record.levelno == logging.WARNING)  # an error ends the command, which shows it
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        facts: Mapping[str, object] = getattr(record, "facts", {})
+        sys.stderr.write(f"headgate: {one_line(str(facts.get('message', record.msg)), limit=4000)}\n")
+
+
+async def _run(suite: Suite, *, out: Path, shard: Shard | None, options: Mapping[str, Any], quiet: bool) -> Run:
     part = None if shard is None else str(shard)
     conductor: list[Conductor] = []
     received: list[signal.Signals] = []
@@ -70,7 +96,7 @@ async def _run(
             shown.append(asyncio.create_task(_show(running)))
 
     try:
-        return await run_async(suite, out=out, shard=part, limit=limit, retry_errors=retry_errors, watch=watch)
+        return await run_async(suite, out=out, shard=part, watch=watch, **options)
     except Interrupted as error:
         again = f"headgate run {suite.file or 'SUITE'}" + (f" --shard {part}" if part else "")
         raise Interrupted(f"{error}\nTo resume: {again} --out {out}") from error

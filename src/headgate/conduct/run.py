@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from headgate import __version__
 from headgate.conduct.collector import quiet_collector
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.scoring import score_run
+from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
 from headgate.errors import ConfigError
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.engine import Engine
@@ -20,15 +25,18 @@ from headgate.execute.lanes import Lane
 from headgate.execute.pool import Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
-from headgate.execute.transports import open_transport
+from headgate.execute.transports import TransportName, open_transport
 from headgate.plan import Job
+from headgate.report.logs import open_log
 from headgate.result import Result
 from headgate.shard import WHOLE, Shard
 from headgate.store.index import contains
+from headgate.store.journal import JournalWriter
 from headgate.suite.model import Lane as LaneDeclared
 from headgate.suite.model import Model, Simulation, Suite
 
 _CHUNK = 8192
+_LOG: Final = logging.getLogger("headgate.conduct")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +49,33 @@ class RunOptions:
         Only the first so many items.
     retry_errors : bool
         Errored jobs are run again.
-    transport : Transport, optional
-        In place of the default one; it is closed with the run.
+    transport : Transport or str, optional
+        In place of the default one: the name of another, or one that is open; it is closed with the run.
+    metrics_file : Path, optional
+        Prometheus text, replaced every 15 s and at the end.
+    log_file : Path, optional
+        JSON lines, appended.
+    stall_s : float
+        Seconds without movement after which a warning says what the run waits for.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be written.
     """
 
     limit: int | None = None
     retry_errors: bool = False
-    transport: Transport | None = None
+    transport: Transport | TransportName | None = None
+    metrics_file: Path | None = None
+    log_file: Path | None = None
+    stall_s: float = STALL_S
+
+    def __post_init__(self) -> None:
+        if self.metrics_file is not None:
+            check_output(self.metrics_file, field="metrics_file", replaced=True)
+        if self.log_file is not None:
+            check_output(self.log_file, field="log_file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +106,13 @@ class RunSummary:
 class Conductor:
     """Joins a prepared run's plan, engine and store.
 
+    :meth:`statistics` and :meth:`stop` may be called from any thread. Statistics are read without a lock: every figure
+    is right, and two of them may be a moment apart.
+
     Parameters
     ----------
     prepared : Prepared
-        It is closed when :meth:`execute` returns.
+        It is closed when :meth:`complete` returns.
     options : RunOptions
         What this call adds.
     on_commit : callable, optional
@@ -101,21 +132,34 @@ class Conductor:
         self._prepared, self._options = prepared, options or RunOptions()
         self._on_commit, self._hold = on_commit, hold
         self._engine: Engine | None = None
+        self._ended: EngineStatistics | None = None
+        self._writer: JournalWriter | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
         self._todo = _todo(prepared, self._options)
 
     @property
     def todo(self) -> int:
         """Jobs that this call will run."""
-        return sum(self._todo)
+        return self._todo.count(1)
 
     def statistics(self) -> EngineStatistics | None:
-        """Return what the engine has done; None before it starts."""
-        return None if self._engine is None else self._engine.statistics()
+        """Return what the engine does, and what it had done once it has ended; None before it starts."""
+        return self._ended if self._ended is not None or self._engine is None else self._engine.statistics()
+
+    @property
+    def rows_pending(self) -> int:
+        """Rows that are not on the disk yet."""
+        return 0 if self._writer is None else self._writer.pending
 
     def stop(self) -> None:
         """End the run early; committed rows stay, jobs in flight leave none."""
         self._stopped = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: the run has ended
+                self._loop.call_soon_threadsafe(self._stop_engine)
+
+    def _stop_engine(self) -> None:
         if self._engine is not None:
             self._engine.stop()
 
@@ -123,6 +167,62 @@ class Conductor:
     def stopped(self) -> bool:
         """Whether :meth:`stop` was called."""
         return self._stopped
+
+    async def complete(self, watch: Callable[[Conductor], object] | None = None) -> RunSummary:
+        """Run the jobs, score them and close the store; the log tells of it, and a watcher sees to it.
+
+        Parameters
+        ----------
+        watch : callable, optional
+            Receives the conductor before it starts.
+        """
+        store = self._prepared.store
+        try:
+            with open_log(self._options.log_file, run_id=store.manifest.run_id):
+                return await self._complete(watch)
+        except BaseException:
+            store.close()
+            raise
+
+    async def _complete(self, watch: Callable[[Conductor], object] | None) -> RunSummary:
+        started = time.monotonic()
+        _LOG.info("run resumed" if self._prepared.resumed else "run started", extra={"facts": self._start_facts()})
+        try:
+            if watch is not None:
+                watch(self)
+            async with self._watcher():
+                await self.execute()
+            summary = await self.finish()
+        except BaseException as error:
+            _LOG.error("run failed", extra={"facts": {"error": type(error).__name__, "message": str(error)}})
+            raise
+        facts = {**self._end_facts(summary), "elapsed_s": round(time.monotonic() - started, 3)}
+        _LOG.info("run stopped" if self._stopped else "run finished", extra={"facts": facts})
+        return summary
+
+    def _start_facts(self) -> dict[str, object]:
+        prepared = self._prepared
+        return {
+            "name": prepared.suite.name,
+            "suite": prepared.suite.file,
+            "out": prepared.store.files.path,
+            "generation": prepared.store.generation,
+            "planned": len(prepared.plan),
+            "todo": self.todo,
+            "version": __version__,
+        }
+
+    def _end_facts(self, summary: RunSummary) -> dict[str, object]:
+        facts: dict[str, object] = {"planned": summary.planned, "counts": summary.counts}
+        if self._ended is not None:
+            facts |= {"done": self._ended.done, "attempts": self._ended.attempts, "failures": self._ended.failures}
+        return facts
+
+    def _watcher(self) -> Watcher:
+        manifest, options = self._prepared.store.manifest, self._options
+        run = {"run_id": manifest.run_id, "name": manifest.name, "version": __version__}
+        watched = Watched(statistics=self.statistics, rows_pending=lambda: self.rows_pending, jobs=self.todo, run=run)
+        return Watcher(watched, metrics_file=options.metrics_file, stall_s=options.stall_s)
 
     async def execute(self) -> None:
         """Run the jobs, and leave Parquet parts only.
@@ -134,11 +234,11 @@ class Conductor:
         StoreError
             If rows cannot be made durable.
         """
-        store = self._prepared.store
+        store, self._loop = self._prepared.store, asyncio.get_running_loop()
         if any(self._todo) and not self._stopped:
             async with AsyncExitStack() as stack:
                 stack.enter_context(quiet_collector())
-                writer = store.writer(on_commit=self._on_commit)
+                self._writer = writer = store.writer(on_commit=self._on_commit)
                 stack.push_async_callback(writer.aclose)
 
                 def sink(result: Result) -> Awaitable[None] | None:
@@ -153,8 +253,14 @@ class Conductor:
                     timer = asyncio.get_running_loop().call_later(60 * minutes, self.stop)
                     stack.callback(timer.cancel)
                 if not self._stopped:
-                    await self._engine.run()
+                    await self._run(self._engine)
             store.compact()
+
+    async def _run(self, engine: Engine) -> None:
+        try:
+            await engine.run()
+        finally:
+            self._ended = engine.statistics()
 
     async def finish(self) -> RunSummary:
         """Score what is there, close the store, and say how the run stands."""
@@ -190,10 +296,7 @@ async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, s
     """Open endpoints and lanes: one pool of workers per lane, each over its own jobs."""
     suite = prepared.suite
     lanes = [_shard(prepared).split_lane(lane) for lane in declared_lanes(suite)]
-    connections = sum(lane.concurrency for lane in lanes)
-    transport = options.transport
-    if transport is None and any(model.provider != "python" for model in suite.models):
-        transport = open_transport(connections=connections)
+    transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
     if transport is not None:
         stack.push_async_callback(transport.aclose)
     simulator = _open_simulator(suite, stack)
@@ -203,11 +306,20 @@ async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, s
         for model in suite.models:
             if model.id in lane.models:
                 endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
-        limits = Lane(requests_per_minute=lane.requests_per_minute, tokens_per_minute=lane.tokens_per_minute)
+        limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
         jobs = _jobs(prepared, todo, frozenset(lane.models))
         models = tuple(lane.models)
         work.append(Work(models=models, jobs=jobs, endpoints=endpoints, lane=limits, concurrency=lane.concurrency))
     return work
+
+
+def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transport | None:
+    given = options.transport
+    if given is not None and not isinstance(given, str):
+        return given
+    if all(model.provider == "python" for model in suite.models):
+        return None
+    return open_transport(given, connections=connections)
 
 
 def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:

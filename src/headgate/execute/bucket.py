@@ -24,8 +24,8 @@ class Bucket:
     Examples
     --------
     >>> bucket = Bucket(rate=10, burst_s=0)
-    >>> bucket.commit(now=0.0)
-    >>> round(bucket.ready_at(now=0.0), 3)
+    >>> bucket.commit(250, 30, now=0.0)
+    >>> round(bucket.ready_at(250, 30, now=0.0), 3)
     0.1
 
     References
@@ -40,20 +40,23 @@ class Bucket:
         self._per_request, self._per_input, self._per_output = weights
         self._theoretical = float("-inf")
 
-    def ready_at(self, input_tokens: float = 0, output_tokens: float = 0, *, now: float) -> float:
+    def ready_at(self, input_tokens: float, output_tokens: float, now: float) -> float:
         """Return the earliest time, not before ``now``, at which a request may go."""
-        if self._theoretical <= now:  # full
+        ready = self._theoretical
+        if ready <= now:  # the burst is full
             return now
-        amount = self._per_request + self._per_input * input_tokens + self._per_output * output_tokens
-        ready = self._theoretical - max(0.0, self.burst - amount) / self.rate
-        return max(ready, now)
+        left = self.burst - self._per_request - self._per_input * input_tokens - self._per_output * output_tokens
+        if left > 0:
+            ready -= left / self.rate
+        return ready if ready > now else now
 
-    def commit(self, input_tokens: float = 0, output_tokens: float = 0, *, now: float) -> None:
+    def commit(self, input_tokens: float, output_tokens: float, now: float) -> None:
         """Take what a request amounts to."""
         amount = self._per_request + self._per_input * input_tokens + self._per_output * output_tokens
-        self._theoretical = max(now, self._theoretical) + amount / self.rate
+        start = self._theoretical
+        self._theoretical = (start if start > now else now) + amount / self.rate
 
-    def settle(self, input_tokens: float, output_tokens: float, *, now: float) -> None:
+    def settle(self, input_tokens: float, output_tokens: float, now: float) -> None:
         """Correct an earlier commit by these tokens: fewer than none are a refund, more are a debt."""
         excess = self._per_input * input_tokens + self._per_output * output_tokens
         if excess < 0:

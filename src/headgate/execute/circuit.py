@@ -38,9 +38,9 @@ class Circuit:
     --------
     >>> circuit = Circuit(8, clock=lambda: 0.0)
     >>> for attempt in range(16):
-    ...     circuit.failed(attempt)
-    >>> circuit.admit("next"), 0.5 <= circuit.wait_s <= 1
-    (False, True)
+    ...     opens = circuit.failed(attempt)
+    >>> opens, circuit.admit("next"), 0.5 <= circuit.wait_s <= 1
+    (True, False, True)
 
     References
     ----------
@@ -71,36 +71,41 @@ class Circuit:
     @property
     def wait_s(self) -> float:
         """Seconds after which it is worth asking again; 0 when an attempt may go now."""
-        if self._open_until is None:
+        until = self._open_until  # any thread may ask
+        if until is None:
             return 0.0
-        left = self._open_until - self._clock()
+        left = until - self._clock()
         return max(left, _PROBING_S if self._probe is not None else 0.0)
 
     def admit(self, attempt: object) -> bool:
-        """Say whether an attempt may go out; the first one after the open time is the probe."""
-        if self._open_until is None:
+        """Say whether an attempt may go out; the first one after the open time is the probe, and may ask again."""
+        if self._open_until is None or self._probe is attempt:
             return True
         if self._probe is not None or self._clock() < self._open_until:
             return False
         self._probe = attempt
         return True
 
-    def succeeded(self, attempt: object) -> None:
-        """Take in an attempt that reached a working server; what it answered does not matter."""
+    def succeeded(self, attempt: object) -> bool:
+        """Take in an attempt that reached a working server, whatever it answered; return whether the circuit closes."""
         if self._open_until is None:
             if self._recent:
                 self._recent = (self._recent << 1) & self._mask
         elif self._probe is attempt:
             self._recent, self._open_until, self._probe, self._opened = 0, None, None, 0
+            return True
+        return False
 
-    def failed(self, attempt: object) -> None:
-        """Take in an attempt that got no answer, or a server's error."""
+    def failed(self, attempt: object) -> bool:
+        """Take in an attempt that got no answer, or a server's error; return whether the circuit opens."""
         if self._open_until is None:
             self._recent = (self._recent << 1 | 1) & self._mask
-            if self._recent.bit_count() >= self._limit:
-                self._open()
-        elif self._probe is attempt:
-            self._open()
+            if self._recent.bit_count() < self._limit:
+                return False
+        elif self._probe is not attempt:
+            return False
+        self._open()
+        return True
 
     def abandoned(self, attempt: object) -> None:
         """Take in an attempt that was cancelled: it says nothing, and another may be the probe."""

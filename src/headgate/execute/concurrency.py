@@ -13,9 +13,10 @@ START: Final = 20
 class Concurrency:
     """Additive increase, multiplicative decrease, for a server that says 429.
 
-    It grows only on evidence: answers of attempts that went out after the last cut, and only where at least 80 % of what
-    is allowed was in use. Until the first cut each such answer allows one more (twice as many a round); afterwards each
-    round, as many answers as are allowed, allows 5 % more. A 429 cuts to 80 %, once for all attempts that were under way.
+    It grows only on evidence: on answers to attempts that went out after the last cut, and only where at least 80 % of
+    what is allowed was in use. Until the first cut each such answer allows one more (twice as many a round);
+    afterwards each round, as many answers as are allowed, allows 5 % more, at least one. A 429 cuts to 80 %, once for
+    all attempts that were under way. Other failures say nothing, and a Retry-After changes nothing here.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class Concurrency:
 
     References
     ----------
-    Chiu and Jain (1989), Analysis of the increase and decrease algorithms for congestion avoidance in computer networks.
+    Chiu and Jain (1989), Analysis of the increase and decrease algorithms for congestion avoidance.
     """
 
     __slots__ = ("_clean", "_peak", "_slow_start", "_waiting", "allowed", "episode", "in_flight", "most")
@@ -103,12 +104,12 @@ class Concurrency:
         if episode != self.episode or self.allowed == self.most:
             return
         self._clean += 1
-        self._peak = max(self._peak, self.in_flight if under_way is None else under_way)
-        saturated = 5 * self._peak >= 4 * self.allowed
+        busy = self.in_flight if under_way is None else under_way
+        if busy > self._peak:
+            self._peak = busy
         round_over = self._clean >= self.allowed
-        if saturated and (self._slow_start or round_over):
-            self.allowed = min(self.most, self.allowed + (1 if self._slow_start else max(1, self.allowed // 20)))
-            self._admit()
+        if (self._slow_start or round_over) and 5 * self._peak >= 4 * self.allowed:
+            self._grow()
         if round_over:
             self._clean = self._peak = 0
 
@@ -120,6 +121,11 @@ class Concurrency:
         self.allowed = max(1, self.allowed * 4 // 5)
         self._slow_start = False
         self._clean = self._peak = 0
+
+    def _grow(self) -> None:
+        more = 1 if self._slow_start else max(1, self.allowed // 20)
+        self.allowed = min(self.most, self.allowed + more)
+        self._admit()
 
     def _admit(self) -> None:
         while self._waiting and self.in_flight < self.allowed:

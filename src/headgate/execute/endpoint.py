@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+import msgspec
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers import openai
 from headgate.execute.providers.python import as_answer, as_failure, bind_call
+from headgate.execute.quota import read_quota
 from headgate.execute.retry import classify_transport
 from headgate.execute.secret import Secret, resolve_secret
 from headgate.execute.threads import Threads
-from headgate.execute.transport import Request, Response, Transport, TransportError
+from headgate.execute.transport import Request, Response, Target, Transport, TransportError
 from headgate.plan import Job
 from headgate.suite.callables import is_async_callable
 from headgate.suite.model import Model
+from headgate.suite.prompts import Prompt
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
+
+_HEED_EVERY_S: Final = 0.05
+"""Reading the headers of a quota costs as much as decoding the answer: at thousands a second one in many will do."""
 
 
 class Endpoint(Protocol):
@@ -44,7 +53,7 @@ class Endpoint(Protocol):
 
 
 class HttpEndpoint:
-    """An OpenAI-shaped server.
+    """An OpenAI-shaped server, for the prompts and models of one plan.
 
     Parameters
     ----------
@@ -63,9 +72,10 @@ class HttpEndpoint:
         self.name = "simulated" if simulated else _origin(parts)
         self.sends_seed = True
         self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + openai.PATH, fragment=""))
-        self._transport, self._simulated = transport, simulated
-        self._headers = {"content-type": "application/json", "accept": "application/json"}
-        self._key = key
+        self._transport, self._simulated, self._key = transport, simulated, key
+        self._target = lru_cache(maxsize=64)(self._make_target)
+        self._frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._heed_at = 0.0
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         """Send one request and decode the response."""
@@ -73,7 +83,13 @@ class HttpEndpoint:
             response = await self._transport.send(self.encode(job, number), timeout_s=timeout_s)
         except TransportError as error:
             return classify_transport(error)
-        return openai.decode(response if self._key is None else self._without_key(response))
+        outcome = openai.decode(response if self._key is None else self._without_key(response))
+        now = time.monotonic()
+        if now >= self._heed_at or isinstance(outcome, Failure):
+            self._heed_at = now + _HEED_EVERY_S
+            quota = read_quota(response.headers)
+            return msgspec.structs.replace(outcome, ttfb_s=response.ttfb_s, quota=quota)
+        return outcome
 
     def _without_key(self, response: Response) -> Response:
         """Take the key out of what an errant server repeats of the request."""
@@ -83,15 +99,25 @@ class HttpEndpoint:
 
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""
-        params = {**job.prompt.params, **job.model.params} if job.prompt.params else job.model.params
-        metadata, headers = None, self._headers
-        if self._simulated:
-            metadata = _metadata(job)
-            headers = {**headers, "x-headgate-attempt": str(number)}
+        prompt, seed, simulated = job.prompt, job.seed, self._simulated
+        frame = self._frames.get((prompt.name, job.model.id)) or self._make_frame(prompt, job.model)
+        metadata = _metadata(job) if simulated else None
+        body = openai.encode(job.item.messages[prompt.name], frame=frame, seed=seed, metadata=metadata)
+        return Request(self._target(number if simulated else 0), body)
+
+    def _make_frame(self, prompt: Prompt, model: Model) -> tuple[bytes, bytes]:
+        frame = openai.encode_frame(model=model.name, params={**prompt.params, **model.params})
+        self._frames[prompt.name, model.id] = frame
+        return frame
+
+    def _make_target(self, number: int) -> Target:
+        """Return the target of the attempts of one number, which only the simulated provider is told."""
+        headers = {"content-type": "application/json", "accept": "application/json"}
+        if number:
+            headers["x-headgate-attempt"] = str(number)
         if self._key is not None:
-            headers = {**headers, "authorization": f"Bearer {self._key.reveal()}"}
-        body = openai.encode(job.messages, model=job.model.name, params=params, seed=job.seed, metadata=metadata)
-        return Request("POST", self._url, headers, body)
+            headers["authorization"] = f"Bearer {self._key.reveal()}"
+        return Target(self._url, headers)
 
 
 class CallableEndpoint:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
@@ -11,14 +12,19 @@ from headgate.execute.circuit import Circuit
 from headgate.execute.retry import ACTIONS
 from headgate.execute.retry_budget import RetryBudget
 
+_LOG: Final = logging.getLogger("headgate.engine")
+
 _FEWEST: Final = 5
-_NEVER_ANSWERED_S: Final = 2.0
+_NEVER_ANSWERED_S: Final = 1.5  # the second probe of an open circuit comes no sooner
 _FELL_SILENT_S: Final = 60.0
 _FEWEST_BROKEN: Final = 20
 _BROKEN_S: Final = 120.0
 
 _BREAKS: Final[frozenset[FailureKind]] = frozenset({"connect", "dropped", "timeout", "transient", "overloaded"})
 """Failures that say something of the server, not of the request: no answer came, or a server's error."""
+
+_OF_THE_JOB: Final[frozenset[FailureKind]] = frozenset({"dropped", "timeout", "transient"})
+"""Of these, failures that a single job may cause, each time it is tried."""
 
 _MEND: Final = {
     "auth": "check the key and its permissions",
@@ -33,8 +39,10 @@ class Health:
     """Watches what an endpoint answers.
 
     It is dead at the first refused key, unknown model or exhausted quota; when nothing listens: five failures in a row
-    over two seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
-    for two minutes. Short of that its circuit opens, and its retries are paid from a budget.
+    over 1.5 seconds if it never answered, over a minute if it did; and when it gave nothing but errors, twenty of them,
+    for two minutes. Short of that its circuit opens, and its retries are paid from a budget. While the circuit is
+    closed, a job that breaks the server is counted once, not at each of its attempts: a run whose last jobs all do so
+    ends with their errors, not with a dead endpoint.
 
     Parameters
     ----------
@@ -52,17 +60,21 @@ class Health:
         self._silent, self._silent_since = 0, 0.0
         self._broken, self._broken_since = 0, 0.0
 
-    def note(self, attempt: object, outcome: Answer | Failure) -> EndpointError | None:
-        """Take in the outcome of an attempt; return the error that ends the run, if it does."""
+    def note(self, attempt: object, outcome: Answer | Failure, *, first: bool = True) -> EndpointError | None:
+        """Take in the outcome of an attempt, perhaps a job's first; return the error that ends the run, if it does."""
         if isinstance(outcome, Answer):
             self.budget.succeeded()
         elif ACTIONS[outcome.kind].dead:
             status = "" if outcome.http_status is None else f" (status {outcome.http_status})"
             return self._error(f"refuses to serve: {outcome.message}{status}", outcome.kind)
         elif outcome.kind in _BREAKS:
-            self.circuit.failed(attempt)
+            if not first and outcome.kind in _OF_THE_JOB and self.circuit.closed:
+                return self._silence(outcome)
+            if self.circuit.failed(attempt):
+                self._say("circuit opened", seconds=round(self.circuit.wait_s, 3), message=outcome.message)
             return self._silence(outcome) or self._breakage(outcome)
-        self.circuit.succeeded(attempt)
+        if self.circuit.succeeded(attempt):
+            self._say("circuit closed")
         self._answered, self._silent, self._broken = True, 0, 0
         return None
 
@@ -93,6 +105,9 @@ class Health:
         if self._broken < _FEWEST_BROKEN or now - self._broken_since < _BROKEN_S:
             return None
         return self._error(f"has given nothing but errors for {_BROKEN_S:.0f} s: {failure.message}", "broken")
+
+    def _say(self, event: str, **facts: object) -> None:
+        _LOG.info(event, extra={"facts": {"endpoint": self.name, **facts}})
 
     def _error(self, what: str, kind: str) -> EndpointError:
         return EndpointError(f"{self.name} {what}; {_MEND[kind]}. What is done is kept, and the same command resumes.")

@@ -80,7 +80,7 @@ class Lane:
         limits = (requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute)
         self._declared = {name: limit for name, limit in zip(_DIMENSIONS, limits, strict=True) if limit is not None}
         for name, limit in self._declared.items():
-            self._limit(name, limit, now=-math.inf)
+            self._limit(name, limit, now=self._clock())
 
     @property
     def waiting(self) -> int:
@@ -112,11 +112,13 @@ class Lane:
         """The limit as it stands."""
         return self._limits.get("output_tokens")
 
-    def ready_at(self, input_tokens: float, output_tokens: float, *, now: float) -> float:
+    def ready_at(self, input_tokens: float, output_tokens: float, now: float) -> float:
         """Return the earliest time at which an attempt may go."""
-        ready = max(now, self._paused_until)
+        ready = self._paused_until if self._paused_until > now else now
         for bucket in self._buckets:
-            ready = max(ready, bucket.ready_at(input_tokens, output_tokens, now=now))
+            due = bucket.ready_at(input_tokens, output_tokens, now)
+            if due > ready:
+                ready = due
         return ready
 
     def try_acquire(self, input_tokens: float = 0, output_tokens: float = 0) -> bool:
@@ -125,7 +127,7 @@ class Lane:
             self.admitted += 1
             return True
         now = self._clock()
-        if self._waiting or self.ready_at(input_tokens, output_tokens, now=now) > now:
+        if self._waiting or self.ready_at(input_tokens, output_tokens, now) > now:
             return False
         self._commit(input_tokens, output_tokens, now)
         return True
@@ -149,7 +151,7 @@ class Lane:
             return
         now, more_input, more_output = self._clock(), used[0] - reserved[0], used[1] - reserved[1]
         for bucket in self._buckets:
-            bucket.settle(more_input, more_output, now=now)
+            bucket.settle(more_input, more_output, now)
         self._admit()
 
     def observe(self, quota: Quota) -> None:
@@ -171,16 +173,16 @@ class Lane:
             self._paused_until, self._unlimited = until, False
 
     def waits_for(self) -> str:
-        """Return what holds the attempts back, in words; empty when none waits."""
-        head, now = self._head(), self._clock()
+        """Return what holds the attempts back, in words; empty when none waits. Any thread may ask."""
+        waiting, now = list(self._waiting), self._clock()
+        head = next((waiter for waiter in waiting if not waiter[0].done()), None)
         if head is None:
             return ""
-        _, *tokens = head
-        if self._paused_until > now:
-            return f"a pause of {self._paused_until - now:.1f} s that the server asked for"
-        name = max(self._limited, key=lambda name: self._limited[name].ready_at(*tokens, now=now), default="requests")
-        limit = self._limits.get(name, math.inf)
-        return f"the limit of {limit:,.12g} {name.replace('_', ' ')} a minute ({self.waiting} wait)"
+        if self._paused_until > now or not self._limits:
+            return f"a pause of {self.paused_s:.1f} s that the server asked for"
+        _, input_tokens, output_tokens = head
+        name = max(self._limits, key=lambda name: self._limited[name].ready_at(input_tokens, output_tokens, now))
+        return f"the limit of {self._limits[name]:,.12g} {name.replace('_', ' ')} a minute ({self.waiting} wait)"
 
     def close(self) -> None:
         """Drop the timer; nobody waits any more."""
@@ -191,7 +193,7 @@ class Lane:
     def _commit(self, input_tokens: float, output_tokens: float, now: float) -> None:
         self.admitted += 1
         for bucket in self._buckets:
-            bucket.commit(input_tokens, output_tokens, now=now)
+            bucket.commit(input_tokens, output_tokens, now)
 
     def _limit(self, name: str, per_minute: float, *, now: float) -> None:
         """Set what one dimension allows."""
@@ -228,13 +230,13 @@ class Lane:
             return
         now = self._clock()
         while (head := self._head()) is not None:
-            waiter, *tokens = head
-            ready = self.ready_at(*tokens, now=now)
+            waiter, input_tokens, output_tokens = head
+            ready = self.ready_at(input_tokens, output_tokens, now)
             if ready > now:
                 self._wake_at(ready, now)
                 return
             self._waiting.popleft()
-            self._commit(tokens[0], tokens[1], now)
+            self._commit(input_tokens, output_tokens, now)
             waiter.set_result(None)
 
     def _wake_at(self, ready: float, now: float) -> None:

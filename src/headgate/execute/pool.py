@@ -77,6 +77,11 @@ class Pool:
         Takes each result.
     counts : Counts
         Shared with the other pools.
+
+    Attributes
+    ----------
+    stopped : bool
+        Set it, and no worker takes another job.
     """
 
     def __init__(self, work: Work, *, sink: Sink, counts: Counts, generation: int, rng: random.Random) -> None:
@@ -91,6 +96,7 @@ class Pool:
         self._tokens = TokenEstimate()
         self._active: dict[Ticket, None] = {}
         self._held = 0
+        self.stopped = False
 
     async def work_off(self) -> None:
         """Do jobs until none is left; one worker.
@@ -103,15 +109,15 @@ class Pool:
             Whatever the sink or the source of jobs raises.
         """
         queue = self.queue
-        while (ticket := queue.take_now() or await queue.take()) is not None:
+        while not self.stopped and (ticket := queue.take_now() or await queue.take()) is not None:
             health = self.health[ticket.job.model.id]
             if ticket.parked_at is not None:
                 ticket.unpark()
-            if not health.circuit.admit(ticket):
+            outcome = await self._attempt(ticket, health) if health.circuit.admit(ticket) else None
+            if outcome is None:
                 ticket.park()
                 queue.put_back(ticket, after_s=health.circuit.wait_s)
                 continue
-            outcome = await self._attempt(ticket, health)
             if isinstance(outcome, Failure) and self._goes_on(ticket, outcome, health):
                 continue
             full = self._sink(self._result(ticket, outcome))
@@ -119,7 +125,8 @@ class Pool:
             if full is not None:
                 await self._hold(full)
 
-    async def _attempt(self, ticket: Ticket, health: Health) -> Answer | Failure:
+    async def _attempt(self, ticket: Ticket, health: Health) -> Answer | Failure | None:
+        """Make an attempt; None if the circuit opened while it waited for its turn."""
         job, lane, gate = ticket.job, self.work.lane, self.gate
         asked = time.monotonic()
         reserved = self._tokens.reserve(job) if lane.counts_tokens else _NO_TOKENS
@@ -128,6 +135,11 @@ class Pool:
         try:
             if not lane.try_acquire(*reserved):
                 await lane.acquire(*reserved)
+            if not health.circuit.admit(ticket):
+                lane.settle(reserved, _NO_TOKENS)
+                self._leave(ticket)
+                ticket.held_s += time.monotonic() - asked
+                return None
             episode, sent = gate.episode, time.monotonic()
             ticket.start(asked, sent)
             self._counts.attempts += 1
@@ -142,8 +154,9 @@ class Pool:
         ticket.end(ended)
         self._settle(job, outcome, reserved, episode)
         self._leave(ticket)
-        error = health.note(ticket, outcome)
+        error = health.note(ticket, outcome, first=ticket.attempts == 1)
         if error is not None:
+            _LOG.error("endpoint dead", extra={"facts": {"lane": self.name, "message": str(error)}})
             raise error
         return outcome
 
@@ -180,6 +193,7 @@ class Pool:
             later = {"next_s": round(wait_s, 3) if again else None, "deferred": again and not soon}
             _LOG.info("attempt failed", extra={"facts": {**_facts(ticket, failure), **later}})
         if soon:
+            ticket.park(after_s=wait_s)
             self.queue.put_back(ticket, after_s=wait_s)
         elif again:
             ticket.park()
@@ -244,8 +258,9 @@ class Pool:
         active = list(self._active)
         if active:
             yield f"{len(active)} answers, the first for {time.monotonic() - active[0].sent:.0f} s"
-        if self.queue.next_s is not None:
-            yield f"{self.queue.in_backoff} jobs to be tried again, the first in {self.queue.next_s:.0f} s"
+        next_s = self.queue.next_s
+        if next_s is not None:
+            yield f"{self.queue.in_backoff} jobs to be tried again, the first in {next_s:.0f} s"
 
 
 def _facts(ticket: Ticket, failure: Failure) -> dict[str, object]:

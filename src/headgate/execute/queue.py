@@ -33,10 +33,10 @@ class Ticket:
     latency_s : float
         Of the latest attempt.
     held_s : float
-        For which the job could not have gone out: its lane, its endpoint or the budget of retries held it back. They do
-        not count against its deadline.
+        For which the job could not have gone out: its lane, its endpoint, the budget of retries or busy workers held it
+        back. They do not count against its deadline.
     parked_at : float, optional
-        Since when it is held back now.
+        From when on it is held back now.
     """
 
     __slots__ = (
@@ -49,9 +49,9 @@ class Ticket:
         self.sent = self.busy_s = self.latency_s = self.held_s = 0.0
         self.parked_at: float | None = None
 
-    def park(self) -> None:
-        """Start the time for which the job is held back."""
-        self.parked_at = time.monotonic()
+    def park(self, *, after_s: float = 0.0) -> None:
+        """Start the time for which the job is held back, now or when it is due again."""
+        self.parked_at = time.monotonic() + after_s
 
     def unpark(self) -> None:
         """End that time."""
@@ -108,7 +108,8 @@ class JobQueue:
     @property
     def next_s(self) -> float | None:
         """Seconds until the next retry is due."""
-        return max(0.0, self._retries[0][0] - time.monotonic()) if self._retries else None
+        heads = self._retries[:1]  # any thread may ask
+        return max(0.0, heads[0][0] - time.monotonic()) if heads else None
 
     @property
     def finished(self) -> bool:

@@ -16,6 +16,23 @@ _MINUTE_S: Final = (30.0, 120.0)
 _EPOCH: Final = 1e9
 """A larger number of seconds is a date, not a duration."""
 
+_OPENAI: Final[Mapping[str, tuple[str, str, str]]] = {
+    field: (f"x-ratelimit-limit-{field}", f"x-ratelimit-remaining-{field}", f"x-ratelimit-reset-{field}")
+    for field in ("requests", "tokens")
+}
+_ANTHROPIC: Final[Mapping[str, tuple[str, str, str]]] = {
+    field.replace("-", "_"): (
+        f"anthropic-ratelimit-{field}-limit",
+        f"anthropic-ratelimit-{field}-remaining",
+        f"anthropic-ratelimit-{field}-reset",
+    )
+    for field in ("requests", "tokens", "input-tokens", "output-tokens")
+}
+_LIMITS: Final = frozenset(names[0] for family in (_OPENAI, _ANTHROPIC) for names in family.values())
+_GO: Final = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?(?:h|ms|m|s|us|µs|ns))+")
+_GO_PART: Final = re.compile(r"([\d.]+)([a-zµ]+)")
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
 
 class Window(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One dimension of a quota.
@@ -81,21 +98,6 @@ def read_quota(headers: Mapping[str, str]) -> Quota | None:
     return None
 
 
-_OPENAI: Final[Mapping[str, tuple[str, str, str]]] = {
-    field: (f"x-ratelimit-limit-{field}", f"x-ratelimit-remaining-{field}", f"x-ratelimit-reset-{field}")
-    for field in ("requests", "tokens")
-}
-_ANTHROPIC: Final[Mapping[str, tuple[str, str, str]]] = {
-    field.replace("-", "_"): (
-        f"anthropic-ratelimit-{field}-limit",
-        f"anthropic-ratelimit-{field}-remaining",
-        f"anthropic-ratelimit-{field}-reset",
-    )
-    for field in ("requests", "tokens", "input-tokens", "output-tokens")
-}
-_LIMITS: Final = frozenset(names[0] for family in (_OPENAI, _ANTHROPIC) for names in family.values())
-
-
 def _window(headers: Mapping[str, str], limit: str, remaining: str, reset: str) -> Window | None:
     """Read one dimension; without a limit that can be one, the rest of it means nothing."""
     allowed = _number(headers.get(limit, ""))
@@ -120,11 +122,6 @@ def _seconds(text: str | None) -> float | None:
     if absolute:
         seconds -= time.time()
     return seconds if seconds >= 0 else None
-
-
-_GO: Final = re.compile(r"(?:\d{1,9}(?:\.\d{1,9})?(?:h|ms|m|s|us|µs|ns))+")
-_GO_PART: Final = re.compile(r"([\d.]+)([a-zµ]+)")
-_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 @lru_cache(maxsize=1024)

@@ -10,16 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from headgate.execute.answer import Failure, FailureKind
+from headgate.execute.error_body import ErrorBody, read_error
 from headgate.execute.transport import TransportError
 
 _MAX_DELAY_S: Final = 60.0
 _MAX_PARK_S: Final = 900.0
 _MESSAGE: Final = 500
-MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding a server's bytes may raise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,33 +57,36 @@ ACTIONS: Final[Mapping[FailureKind, Action]] = {
     "callable": Action(),
 }
 
-_QUOTA: Final = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
-_CONTEXT: Final = {"context_length_exceeded", "string_above_max_length"}
+_WORDS: Final[Mapping[str, FailureKind]] = {
+    "insufficient_quota": "quota",
+    "billing_hard_limit_reached": "quota",
+    "billing_not_active": "quota",
+    "enforced_spend_limit_reached": "quota",
+    "contract_spend_limit_reached": "quota",
+    "linked_organization_spend_limit_reached": "quota",
+    "PerDay": "quota",
+    "API_KEY_INVALID": "auth",
+    "context_length_exceeded": "context_length",
+    "string_above_max_length": "context_length",
+    "exceed_context_size_error": "context_length",
+}
+"""What a body says that goes before the status; the first that it says. Whole words only: Together calls a rate
+``credit_limit``, and Gemini's text speaks of a quota for every limit."""
+
 _STATUS: Final[Mapping[int, FailureKind]] = {
     401: "auth",
-    402: "quota",
     403: "auth",
     404: "not_found",
     408: "transient",
     409: "transient",
+    413: "invalid_request",
     424: "transient",
     425: "transient",
     429: "rate_limit",
     503: "overloaded",
     529: "overloaded",
 }
-
-
-class _ErrorDetail(msgspec.Struct):
-    message: str | None = None
-    type: str | None = None
-    code: str | int | None = None
-
-
-class _ErrorBody(msgspec.Struct):
-    error: _ErrorDetail | str | None = None
-    message: str | None = None
-    detail: object = None
+_TOO_LONG: Final = ("maximum context length", "prompt is too long")
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -108,31 +108,14 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
     >>> classify(429, {}, b'{"error": {"code": "insufficient_quota", "message": "pay"}}').kind
     'quota'
     """
-    detail = _error_detail(body)
-    code = None if detail.code is None else str(detail.code)
-    words = {word for word in (code, detail.type) if word}
-    if status == 200 and code is not None and code.isdigit() and 400 <= int(code) <= 599:
-        status = int(code)
-    kind: FailureKind
-    if words & _QUOTA:
-        kind = "quota"
-    elif words & _CONTEXT:
-        kind = "context_length"
-    elif words & {"rate_limit_exceeded"}:
-        kind = "rate_limit"
-    elif status == 402 and "retry-after" in headers:
-        kind = "rate_limit"  # OpenRouter: too much in flight for the credits, not out of credits
-    elif status in _STATUS:
-        kind = _STATUS[status]
-    elif status >= 500:
-        kind = "transient"
-    else:
-        kind = "bad_response" if status < 300 else "invalid_request"
-    kind = _overruled(kind, headers)
-    wait = retry_after(headers)
+    said = read_error(body)
+    if status == 200 and said.code is not None and said.code.isdigit() and 400 <= int(said.code) <= 599:
+        status = int(said.code)
+    kind = _overruled(_kind(status, headers, said), headers)
+    wait = retry_after(headers) or said.retry_after_s
     if wait is not None and wait > _MAX_PARK_S and kind in {"rate_limit", "overloaded"}:
         kind = "quota"  # a day's quota is spent: the run ends, and resumes when it is back
-    message = detail.message or (f"status {status}" if not body else body.decode("utf-8", "replace"))
+    message = said.message or (f"status {status}" if not body else body.decode("utf-8", "replace"))
     return Failure(kind=kind, message=message[:_MESSAGE], http_status=status, retry_after_s=wait)
 
 
@@ -182,24 +165,37 @@ def delay(failure: Failure, attempt: int, *, rng: random.Random) -> float:
     return rng.uniform(0, ceiling)
 
 
+def _kind(status: int, headers: Mapping[str, str], said: ErrorBody) -> FailureKind:
+    message = said.message or ""
+    for word, kind in _WORDS.items():
+        if word in said.words:
+            return kind
+    if status == 402 or (status == 403 and "limit_source" in said.words):
+        # OpenRouter: with a time to wait, too much is in flight for the credits; without, they are spent.
+        return "rate_limit" if "retry-after" in headers else "quota"
+    if status == 429 and "per-day" in message:
+        return "quota"
+    if status in {400, 413} and any(text in message for text in _TOO_LONG):
+        return "context_length"
+    if status < 500 and status not in _STATUS and "rate_limit_exceeded" in said.words:
+        return "rate_limit"
+    return _STATUS.get(status) or _by_hundreds(status)
+
+
+def _by_hundreds(status: int) -> FailureKind:
+    if status >= 500:
+        return "transient"
+    return "bad_response" if status < 300 else "invalid_request"
+
+
 def _overruled(kind: FailureKind, headers: Mapping[str, str]) -> FailureKind:
-    """Heed ``x-should-retry``, where a server sends it."""
+    """Heed ``x-should-retry``, where a server sends it; a limit that does not pass is a quota."""
     says = headers.get("x-should-retry")
     if says == "true" and not ACTIONS[kind].retry:
         return "transient"
     if says == "false" and ACTIONS[kind].retry:
-        return "invalid_request"
+        return "quota" if kind == "rate_limit" else "invalid_request"
     return kind
-
-
-def _error_detail(body: bytes) -> _ErrorDetail:
-    try:
-        said = msgspec.json.decode(body, type=_ErrorBody)
-    except MALFORMED:
-        return _ErrorDetail()
-    if isinstance(said.error, _ErrorDetail):
-        return said.error
-    return _ErrorDetail(message=said.error or said.message or (str(said.detail) if said.detail else None))
 
 
 def _number(text: str | None, scale: float) -> float | None:

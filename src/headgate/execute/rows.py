@@ -51,9 +51,9 @@ def make_result(
         reasoning_tokens=answer.reasoning_tokens,
         started_at=ticket.started_at,
         finished_at=ticket.started_at + int(1e6 * elapsed_s),
-        latency_s=_rounded(ticket.latency_s),
-        ttfb_s=None if outcome.ttfb_s is None else _rounded(outcome.ttfb_s),
-        queued_s=_rounded(elapsed_s - ticket.busy_s),
+        latency_s=int(1e4 * ticket.latency_s + 0.5) / 1e4,
+        ttfb_s=None if outcome.ttfb_s is None else int(1e4 * outcome.ttfb_s + 0.5) / 1e4,
+        queued_s=int(1e4 * (elapsed_s - ticket.busy_s) + 0.5) / 1e4,
         attempts=ticket.attempts,
         served_model=answer.served_model,
         generation=generation,
@@ -61,7 +61,3 @@ def make_result(
         system_fingerprint=answer.system_fingerprint,
         tool_calls_json=answer.tool_calls_json,
     )
-
-
-def _rounded(seconds: float) -> float:
-    return int(1e4 * seconds + 0.5) / 1e4

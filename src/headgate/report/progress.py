@@ -13,14 +13,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from headgate.decide.table import one_line
 from headgate.execute.statistics import EngineStatistics, LaneStatistics
 
 _LINE_EVERY_S: Final = 30.0
 _REFRESH_PER_S: Final = 4
+_LATE_S: Final = 0.1
 
 
 def describe(statistics: EngineStatistics, total: int) -> str:
-    """Return one line: done, rate, errors by kind, retries, lane use, tokens, and the time that is left."""
+    """Return one line: done, rate, errors by kind, retries, lane use, tokens, and the time that is left.
+
+    A lane shows its attempts under way, of those that may be; where the server takes fewer than declared, of both. That
+    the event loop is late is said when it is by more than 0.1 s.
+    """
     done = statistics.done
     rate = done / statistics.elapsed_s if statistics.elapsed_s > 0 else 0.0
     parts = [
@@ -32,6 +38,8 @@ def describe(statistics: EngineStatistics, total: int) -> str:
         f"tokens {statistics.input_tokens:,} in, {statistics.output_tokens:,} out",
         f"left {_duration((total - done) / rate) if rate else 'unknown'}",
     ]
+    if statistics.lag_s > _LATE_S:
+        parts.append(f"event loop {statistics.lag_s:.1f} s late")
     return " | ".join(parts)
 
 
@@ -100,9 +108,15 @@ def _kinds(kinds: object) -> str:
 
 
 def _lane(lane: LaneStatistics) -> str:
-    paused = f", paused {lane.paused_s:.0f} s" if lane.paused_s >= 1 else ""
-    waiting = f", {lane.waiting} wait for the limit" if lane.waiting else ""
-    return f"{'+'.join(lane.models)} {lane.in_flight}/{lane.concurrency}{waiting}{paused}"
+    allowed = f"{lane.allowed} of " if lane.allowed < lane.concurrency else ""
+    parts = [f"{one_line('+'.join(lane.models), limit=60)} {lane.in_flight}/{allowed}{lane.concurrency}"]
+    if lane.waiting:
+        parts.append(f"{lane.waiting} wait for the limit")
+    if lane.deferred:
+        parts.append(f"{lane.deferred} deferred")
+    if lane.paused_s >= 1:
+        parts.append(f"paused {lane.paused_s:.0f} s")
+    return ", ".join(parts)
 
 
 def _duration(seconds: float) -> str:

@@ -6,10 +6,12 @@ import csv
 import hashlib
 import math
 import os
+import threading
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -60,25 +62,23 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes
     ----------
-    digest : str
-        Content id of the item's id and columns.
-    variables_json : bytes
-        All columns of the row, a JSON object.
     messages : mapping of str to bytes
         Prompt name to the rendered chat messages, a JSON array.
+    read_variables : callable
+        Returns all columns of the row as a JSON object. They are read when a callable asks for them: over HTTP goes
+        what was rendered from them.
     """
 
     item_id: str
-    digest: str
     cluster: str | None
     target: str | None
-    variables_json: bytes
     messages: Mapping[str, bytes]
+    read_variables: Callable[[], bytes]
 
     @property
     def variables(self) -> Mapping[str, Any]:
         """The columns of the row, decoded anew."""
-        decoded: Mapping[str, Any] = msgspec.json.decode(self.variables_json)
+        decoded: Mapping[str, Any] = msgspec.json.decode(self.read_variables())
         return decoded
 
 
@@ -335,7 +335,13 @@ def _write(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsD
     iterator = iter(rows)
     with (
         path.open("wb") as file,
-        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+        pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            write_page_checksum=True,
+            use_dictionary=["cluster"],  # pyright: ignore[reportArgumentType]
+        ) as writer,
     ):
         while group := list(islice(iterator, _GROUP)):
             columns = _columns(group, prompts)
@@ -411,6 +417,7 @@ class ItemFile:
         except (pa.ArrowException, OSError) as error:
             raise StoreError(f"{path}: is not the items of a run: {error}") from error
         self._groups: dict[int, _Group] = {}
+        self._reading = threading.Lock()
         self._length = int(self._file.metadata.num_rows)
         self.prompts = tuple(
             name.removeprefix(_PROMPT) for name in self._file.schema_arrow.names if name.startswith(_PROMPT)
@@ -423,7 +430,7 @@ class ItemFile:
     def digests(self) -> bytes:
         """The digests of all items, 16 bytes each, in order."""
         found = bytearray()
-        for batch in self._file.iter_batches(65_536, columns=["item_digest"]):
+        for batch in self.batches(["item_digest"]):
             for identity in batch.column(0).to_pylist():
                 found += bytes.fromhex(identity)
         return bytes(found)
@@ -440,23 +447,30 @@ class ItemFile:
         group = self._groups.get(number) or self._group(number)
         return Item(
             item_id=group.item_id[row],
-            digest=group.digest[row],
             cluster=group.cluster[row],
             target=group.target[row],
-            variables_json=group.variables_json[row],
             messages={name: column[row] for name, column in group.messages},
+            read_variables=partial(group.variables, row),
         )
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield columns of all items as Arrow record batches."""
-        yield from self._file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+        with self._naming():
+            yield from self._file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
 
-    def _group(self, number: int) -> _Group:
+    @contextmanager
+    def _naming(self) -> Generator[None]:
         try:
-            table = self._file.read_row_group(number, use_threads=False)
+            yield
         except (pa.ArrowException, OSError) as error:
             raise StoreError(f"{self.path}: is damaged: {error}") from error
-        group = self._groups[number] = _Group(table, self.prompts)
+
+    def _group(self, number: int) -> _Group:
+        def read(columns: Sequence[str]) -> Any:
+            with self._reading, self._naming():  # callables ask for variables from their threads
+                return self._file.read_row_group(number, columns=list(columns), use_threads=False)
+
+        group = self._groups[number] = _Group(read, self.prompts)
         if len(self._groups) > _CACHED_GROUPS:
             del self._groups[next(iter(self._groups))]
         return group
@@ -465,15 +479,21 @@ class ItemFile:
 class _Group:
     """The columns of one row group, as lists."""
 
-    __slots__ = ("cluster", "digest", "item_id", "messages", "target", "variables_json")
+    __slots__ = ("_read", "_variables", "cluster", "item_id", "messages", "target")
 
-    def __init__(self, table: Any, prompts: Sequence[str]) -> None:
+    def __init__(self, read: Callable[[Sequence[str]], Any], prompts: Sequence[str]) -> None:
+        self._read = read
+        self._variables: list[bytes] | None = None
+        table = read(["item_id", "cluster", "target", *(_PROMPT + name for name in prompts)])
         self.item_id: list[str] = table["item_id"].to_pylist()
-        self.digest: list[str] = table["item_digest"].to_pylist()
         self.cluster: list[str | None] = table["cluster"].to_pylist()
         self.target: list[str | None] = table["target"].to_pylist()
-        self.variables_json = _utf8(table["variables_json"])
         self.messages = tuple((name, _utf8(table[_PROMPT + name])) for name in prompts)
+
+    def variables(self, row: int) -> bytes:
+        if self._variables is None:
+            self._variables = _utf8(self._read(["variables_json"])["variables_json"])
+        return self._variables[row]
 
 
 def _utf8(column: Any) -> list[bytes]:

@@ -222,6 +222,16 @@ class Lane(Part):
     tokens_per_minute: float | None = Field(
         None, gt=0, description="What the provider allows, input and output together"
     )
+    input_tokens_per_minute: float | None = Field(None, gt=0, description="What the provider allows of input alone")
+    output_tokens_per_minute: float | None = Field(None, gt=0, description="What the provider allows of output alone")
+    request_burst_s: float = Field(
+        0.01,
+        gt=0,
+        le=0.1,
+        description="Seconds of the limit that may go at once, beside one request: little, as "
+        "several providers enforce a minute's limit by the second",
+    )
+    token_burst_s: float = Field(1.5, gt=0, le=10, description="Seconds of the limits of tokens that may go at once")
     concurrency: int = Field(64, ge=1, le=10_000, description="Requests under way at once")
 
 

@@ -15,6 +15,7 @@ from headgate.suite.documents import Document, Place
 
 _ABSENT: Final = object()
 _SECRET: Final = ("key", "token", "secret", "password", "authorization", "credential")
+_COUNTS: Final = {"tokens_per_minute", "input_tokens_per_minute", "output_tokens_per_minute", "token_burst_s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _error(problem: Problem, document: Document | None) -> ConfigError:
 
 
 def _is_secret(place: Place) -> bool:
-    return any(word in str(part).lower() for part in place for word in _SECRET)
+    return any(word in str(part).lower() for part in place if part not in _COUNTS for word in _SECRET)
 
 
 def _dotted(place: Place) -> str:

@@ -8,13 +8,15 @@ from typing import Any, Final
 import msgspec
 
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.quota import read_quota
-from headgate.execute.retry import MALFORMED, classify
+from headgate.execute.error_body import MALFORMED, read_error
+from headgate.execute.retry import classify
 from headgate.execute.transport import Response
 
 PATH: Final = "/chat/completions"
 _NULL: Final = msgspec.Raw(b"null")
 _REFUSALS: Final = {"content_filter"}
+_FILTERED: Final = frozenset({"content_filter", "flagged_input"})
+"""What an error says where a filter stopped the prompt; OpenRouter does so with 403, which else is a refused key."""
 
 
 class _Function(msgspec.Struct, gc=False):
@@ -75,8 +77,21 @@ _DECODER: Final = msgspec.json.Decoder(_Completion)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
+def encode_frame(*, model: str, params: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Encode what the requests of one prompt to one model share: what stands before their messages, and after.
+
+    Parameters
+    ----------
+    params : mapping
+        Sampling parameters by their wire names; a ``seed`` among them gives way to the job's.
+    """
+    pairs = [(_ENCODER.encode(name), _ENCODER.encode(value)) for name, value in params.items() if name != "seed"]
+    after = b"".join(b",%b:%b" % pair for pair in pairs)
+    return b'{"model":%b,"messages":' % _ENCODER.encode(model), after
+
+
 def encode(
-    messages: bytes, *, model: str, params: Mapping[str, Any], seed: int | None, metadata: Mapping[str, str] | None
+    messages: bytes, *, frame: tuple[bytes, bytes], seed: int | None, metadata: Mapping[str, str] | None
 ) -> bytes:
     """Encode a chat completion request.
 
@@ -84,8 +99,8 @@ def encode(
     ----------
     messages : bytes
         The chat messages, already a JSON array; spliced in as they stand.
-    params : mapping
-        Sampling parameters by their wire names.
+    frame : tuple of bytes
+        From :func:`encode_frame`.
     seed : int, optional
         The sampling seed, where the server takes one.
     metadata : mapping, optional
@@ -93,15 +108,14 @@ def encode(
 
     Examples
     --------
-    >>> encode(b'[{"role":"user","content":"hi"}]', model="m", params={"top_p": 1}, seed=2, metadata=None)
+    >>> frame = encode_frame(model="m", params={"top_p": 1})
+    >>> encode(b'[{"role":"user","content":"hi"}]', frame=frame, seed=2, metadata=None)
     b'{"model":"m","messages":[{"role":"user","content":"hi"}],"top_p":1,"seed":2}'
     """
-    body: dict[str, Any] = {"model": model, "messages": msgspec.Raw(messages), **params}
-    if seed is not None:
-        body["seed"] = seed
-    if metadata is not None:
-        body["metadata"] = metadata
-    return _ENCODER.encode(body)
+    before, after = frame
+    seeded = b"" if seed is None else b',"seed":%d' % seed
+    described = b"" if metadata is None else b',"metadata":' + _ENCODER.encode(metadata)
+    return b"".join((before, messages, after, seeded, described, b"}"))
 
 
 def decode(response: Response) -> Answer | Failure:
@@ -111,17 +125,13 @@ def decode(response: Response) -> Answer | Failure:
     anything that is not the expected JSON is a failure.
     """
     if response.status != 200:
-        return _filtered(response) or _failure(response)
+        return _filtered(response) or classify(response.status, response.headers, response.body)
     try:
         completion = _DECODER.decode(response.body)
     except MALFORMED as error:
-        failure = classify(200, response.headers, response.body)
-        if failure.kind != "bad_response" or b'"error"' in response.body[:2000]:
-            return failure
-        start = response.body[:80].decode("utf-8", "replace")
-        return Failure(kind="bad_response", message=f"{error}; the body starts {start!r}", http_status=200)
+        return _filtered(response) or _malformed(response, error)
     if _given(completion.error):
-        return classify(200, response.headers, response.body)
+        return _filtered(response) or classify(200, response.headers, response.body)
     if not completion.choices:
         return Failure(kind="bad_response", message="the response has no choices", http_status=200)
     choice = completion.choices[0]
@@ -132,10 +142,12 @@ def decode(response: Response) -> Answer | Failure:
     return _answer(completion, choice, choice.message, response)
 
 
-def _failure(response: Response) -> Failure:
-    failure = classify(response.status, response.headers, response.body)
-    quota = read_quota(response.headers)
-    return msgspec.structs.replace(failure, ttfb_s=response.ttfb_s, quota=quota)
+def _malformed(response: Response, error: Exception) -> Failure:
+    failure = classify(200, response.headers, response.body)
+    if failure.kind != "bad_response" or b'"error"' in response.body[:2000]:
+        return failure
+    start = response.body[:80].decode("utf-8", "replace")
+    return Failure(kind="bad_response", message=f"{error}; the body starts {start!r}", http_status=200)
 
 
 def _given(error: msgspec.Raw) -> bool:
@@ -157,7 +169,6 @@ def _answer(completion: _Completion, choice: _Choice, message: _Message, respons
         cached_tokens=None if inputs is None else inputs.cached_tokens,
         reasoning_tokens=None if outputs is None else outputs.reasoning_tokens,
         ttfb_s=response.ttfb_s,
-        quota=read_quota(response.headers),
         served_model=completion.model,
         request_id=response.headers.get("x-request-id") or completion.id,
         system_fingerprint=completion.system_fingerprint,
@@ -171,29 +182,17 @@ def _text(content: str | list[_Part] | None) -> str | None:
     return content
 
 
-class _FilterDetail(msgspec.Struct):
-    message: str | None = None
-    code: str | int | None = None
-
-
-class _FilterBody(msgspec.Struct):
-    error: _FilterDetail
-
-
 def _filtered(response: Response) -> Answer | None:
-    """Return a refusal where the server's prompt filter answered with status 400."""
-    if response.status != 400:
+    """Return a refusal where an error says that a filter stopped the prompt."""
+    if response.status not in {200, 400, 403}:
         return None
-    try:
-        detail = msgspec.json.decode(response.body, type=_FilterBody).error
-    except MALFORMED:
-        return None
-    if detail.code != "content_filter":
+    said = read_error(response.body)
+    if _FILTERED.isdisjoint(said.words):
         return None
     return Answer(
         status="refused",
-        output=detail.message,
-        http_status=400,
+        output=said.message,
+        http_status=response.status,
         stop_reason="content_filter",
         ttfb_s=response.ttfb_s,
         request_id=response.headers.get("x-request-id"),

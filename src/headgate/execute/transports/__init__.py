@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal, get_args
 
-from headgate.execute.transport import Transport
+from headgate.execute.transport import CONNECT_TIMEOUT_S, Transport
 
-TransportName = Literal["aiohttp", "httpx"]
+TransportName = Literal["pyreqwest", "aiohttp", "httpx"]
+TRANSPORTS: Final[tuple[TransportName, ...]] = get_args(TransportName)
 
 
-def open_transport(name: TransportName = "aiohttp", *, connections: int) -> Transport:
+def open_transport(
+    name: TransportName | None = None, *, connections: int, connect_timeout_s: float = CONNECT_TIMEOUT_S
+) -> Transport:
     """Open a transport inside the running event loop.
 
     Parameters
     ----------
-    name : {"aiohttp", "httpx"}
-        The fast one, or the compatible one.
+    name : {"pyreqwest", "aiohttp", "httpx"}, optional
+        The fast one (the default), the conservative one, or the compatible one.
     connections : int
         Size of the pool.
+    connect_timeout_s : float
+        Longest wait for a connection, TLS included.
     """
-    if name == "aiohttp":
-        from headgate.execute.transports.aiohttp_pool import AiohttpTransport
+    match name:
+        case "aiohttp":
+            from headgate.execute.transports.aiohttp_pool import AiohttpTransport
 
-        return AiohttpTransport(connections=connections)
-    from headgate.execute.transports.httpx_client import HttpxTransport
+            return AiohttpTransport(connections=connections, connect_timeout_s=connect_timeout_s)
+        case "httpx":
+            from headgate.execute.transports.httpx_client import HttpxTransport
 
-    return HttpxTransport.open(connections=connections)
+            return HttpxTransport.open(connections=connections, connect_timeout_s=connect_timeout_s)
+        case _:
+            from headgate.execute.transports.pyreqwest_pool import PyreqwestTransport
+
+            return PyreqwestTransport(connections=connections, connect_timeout_s=connect_timeout_s)

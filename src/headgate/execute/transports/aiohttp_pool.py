@@ -1,55 +1,88 @@
-"""The fast transport, on aiohttp."""
+"""The conservative transport, on aiohttp."""
 
 from __future__ import annotations
 
+import ssl
 import time
-from functools import lru_cache
-from typing import Final
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
-from headgate.execute.transport import CONNECT_TIMEOUT_S, LOOPBACK, MAX_BODY, Request, Response, TransportError
+from headgate.execute.transport import CONNECT_TIMEOUT_S, MAX_BODY, Request, Response, Target, TransportError
 
-_LOOPBACK: Final = frozenset(host.strip("[]") for host in LOOPBACK)
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is the same in every request to a target."""
+
+    url: URL
+    headers: CIMultiDict[str]
+    proxy: str | None
+    tls: ssl.SSLContext | bool
 
 
 class AiohttpTransport:
-    """A pool of keep-alive connections; proxies come from the environment, cookies and redirects are off."""
+    """A pool of keep-alive connections; proxies come from the environment, cookies and redirects are off.
 
-    def __init__(self, *, connections: int) -> None:
+    TLS trusts what OpenSSL trusts by default, and the files that ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` name.
+
+    Parameters
+    ----------
+    connections : int
+        Size of the pool; a request beyond it waits.
+    """
+
+    def __init__(self, *, connections: int, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ttl_dns_cache=60),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        # aiohttp's own `trust_env` asks a thread twice per request, and lets ~/.netrc clash with our authorization.
-        self._proxy = lru_cache(maxsize=64)(_proxy)
+        self._prepared = lru_cache(maxsize=256)(self._prepare)
+        self._connect_timeout_s = connect_timeout_s
+        self._timeout = lru_cache(maxsize=256)(self._make_timeout)
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Send one request; see :class:`~headgate.execute.transport.Transport`."""
         started = time.perf_counter()
-        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         try:
+            prepared = self._prepared(request.target)
             async with self._session.request(
-                request.method,
-                request.url,
+                request.target.method,
+                prepared.url,
                 data=request.body,
-                headers=request.headers,
+                headers=prepared.headers,
                 allow_redirects=False,
-                timeout=timeout,
-                proxy=self._proxy(request.url),
+                timeout=self._timeout(timeout_s),
+                proxy=prepared.proxy,
+                ssl=prepared.tls,
             ) as response:
                 ttfb_s = time.perf_counter() - started
                 body = await _read(response)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status, headers, body, ttfb_s)
+                return Response(response.status, _as_dict(response.raw_headers), body, ttfb_s)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-            raise _translate(error, timeout_s) from error
+            raise _translate(error, timeout_s) from None  # its own message may hold the URL
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._session.close()
+
+    def _prepare(self, target: Target) -> _Prepared:
+        # aiohttp's own `trust_env` asks a thread twice per request, and lets ~/.netrc clash with our authorization.
+        proxy = None if target.is_loopback else _proxy(target.url)
+        tls = self._tls if target.url.lower().startswith("https:") else True
+        return _Prepared(URL(target.url), CIMultiDict(target.headers), proxy, tls)
+
+    def _make_timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -64,27 +97,36 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return bytes(body)
 
 
+def _as_dict(headers: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
+    """Decode headers; Latin-1 reads any byte."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
 def _proxy(url: str) -> str | None:
     """Return the proxy that the environment names for a URL."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host in _LOOPBACK or proxy_bypass(host):
+    if proxy_bypass(parts.hostname or ""):
         return None
-    return getproxies().get(parts.scheme)
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _translate(error: Exception, timeout_s: float) -> TransportError:
     message = str(error) or type(error).__name__
     match error:
+        case aiohttp.ConnectionTimeoutError():
+            return TransportError("connect", "no connection came about in time")
         case TimeoutError():
             return TransportError("timeout", f"no complete answer within {timeout_s:g} s")
         case aiohttp.ClientConnectorDNSError():
             return TransportError("dns", message)
         case aiohttp.ClientSSLError():
             return TransportError("tls", message)
-        case aiohttp.InvalidURL():
-            return TransportError("connect", "that is no URL")  # it is not repeated: it may hold a login
+        case ValueError() | aiohttp.NonHttpUrlClientError():  # it may repeat a login, or a header with a key
+            return TransportError("connect", "that is no URL, or no header")
         case aiohttp.ClientConnectorError():  # a proxy that cannot be reached is one too
             return TransportError("connect", message)
+        case aiohttp.ClientHttpProxyError():
+            return TransportError("connect", f"the proxy refuses: status {error.status}")
         case _:
             return TransportError("dropped", f"{type(error).__name__}: {message}")

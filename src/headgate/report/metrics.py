@@ -1,0 +1,112 @@
+"""A run as Prometheus text, for the textfile collector of node_exporter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from headgate.execute.statistics import EngineStatistics, LaneStatistics
+
+_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_Sample = tuple[Mapping[str, str], float]
+
+
+def format_metrics(
+    statistics: EngineStatistics, *, jobs: int, rows_pending: int, idle_s: float, running: bool, run: Mapping[str, str]
+) -> str:
+    r"""Return what a run has done and is doing as Prometheus text, format 0.0.4.
+
+    Parameters
+    ----------
+    statistics : EngineStatistics
+        Counters start with this call of the run, not with the run.
+    jobs : int
+        Jobs that this call runs.
+    rows_pending : int
+        Rows that are not on the disk yet.
+    idle_s : float
+        Seconds since anything moved.
+    running : bool
+        Whether the run is under way.
+    run : mapping of str to str
+        Labels of ``headgate_run_info``; no other series carries them, so that their number stays small.
+
+    Examples
+    --------
+    >>> nothing = EngineStatistics(elapsed_s=0, ok=2, refused=0, errors={}, failures={}, attempts=2, in_flight=0,
+    ...                            in_backoff=0, input_tokens=0, output_tokens=0)
+    >>> text = format_metrics(nothing, jobs=2, rows_pending=0, idle_s=0, running=True, run={"name": 'a "b"'})
+    >>> [line for line in text.splitlines() if line.startswith(("headgate_jobs_total", "headgate_run_info"))]
+    ['headgate_run_info{name="a \\"b\\""} 1', 'headgate_jobs_total{status="ok"} 2', 'headgate_jobs_total{status="refused"} 0', 'headgate_jobs_total{status="error"} 0']
+
+    References
+    ----------
+    Prometheus, Exposition formats, text-based format.
+    """  # noqa: E501
+    lines = [
+        *_family("run_info", "gauge", "The run that wrote this.", [(run, 1)]),
+        *_family("running", "gauge", "1 while the run is under way.", [({}, running)]),
+        *_family("jobs_planned", "gauge", "Jobs that this call runs.", [({}, jobs)]),
+        *_family("rows_pending", "gauge", "Rows that are not on the disk yet.", [({}, rows_pending)]),
+        *_family("idle_seconds", "gauge", "Seconds since a job, an attempt or a commit ended.", [({}, idle_s)]),
+        *_engine(statistics),
+        *_lanes(statistics.lanes),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _engine(now: EngineStatistics) -> Iterator[str]:
+    statuses = {"ok": now.ok, "refused": now.refused, "error": sum(now.errors.values())}
+    tokens = {"input": now.input_tokens, "output": now.output_tokens}
+    yield from _family("elapsed_seconds", "gauge", "Seconds at work.", [({}, now.elapsed_s)])
+    yield from _family("jobs_total", "counter", "Jobs that have a result.", _by("status", statuses))
+    yield from _family("errors_total", "counter", "Errored jobs.", _by("kind", now.errors))
+    yield from _family("attempts_total", "counter", "Requests sent.", [({}, now.attempts)])
+    yield from _family("failures_total", "counter", "Failed attempts, retried or not.", _by("kind", now.failures))
+    yield from _family("tokens_total", "counter", "Tokens of the answers that count.", _by("type", tokens))
+    yield from _family("event_loop_lag_seconds", "gauge", "How late the event loop is, lately.", [({}, now.lag_s)])
+    most = "How late the event loop was at the worst."
+    yield from _family("event_loop_lag_max_seconds", "gauge", most, [({}, now.most_lag_s)])
+
+
+def _lanes(lanes: Iterable[LaneStatistics]) -> Iterator[str]:
+    named = [("+".join(lane.models), lane) for lane in lanes]
+
+    def gauge(name: str, said: str, field: str) -> Iterator[str]:
+        return _family(name, "gauge", said, [({"lane": models}, getattr(lane, field)) for models, lane in named])
+
+    yield from gauge("in_flight", "Attempts under way.", "in_flight")
+    yield from gauge("concurrency_limit", "Attempts that may be under way now.", "allowed")
+    yield from gauge("waiting", "Attempts that wait for the quota.", "waiting")
+    yield from gauge("backoff", "Jobs that wait for their next attempt.", "in_backoff")
+    yield from gauge("deferred", "Jobs put behind the others.", "deferred")
+    yield from gauge("paused_seconds", "Seconds that Retry-After still holds the lane.", "paused_s")
+    limits = [({"lane": models, **label}, limit) for models, lane in named for label, limit in _limits(lane)]
+    yield from _family("limit_per_minute", "gauge", "What the quota allows now.", limits)
+
+
+def _limits(lane: LaneStatistics) -> Iterator[_Sample]:
+    for dimension in ("requests", "tokens", "input_tokens", "output_tokens"):
+        limit: float | None = getattr(lane, f"{dimension}_per_minute")
+        if limit is not None:
+            yield {"dimension": dimension}, limit
+
+
+def _by(label: str, counts: Mapping[str, int]) -> list[_Sample]:
+    return [({label: value}, number) for value, number in counts.items()]
+
+
+def _family(name: str, kind: str, said: str, samples: Iterable[_Sample]) -> Iterator[str]:
+    yield f"# HELP headgate_{name} {said}"
+    yield f"# TYPE headgate_{name} {kind}"
+    for labels, value in samples:
+        yield f"headgate_{name}{_labels(labels)} {_number(value)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.12g}" if isinstance(value, float) else str(int(value))
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    text = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
+    return f"{{{text}}}" if text else ""
