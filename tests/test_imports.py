@@ -44,3 +44,19 @@ def test_help_loads_only_the_command_line():
 def test_every_public_name_resolves():
     code = "import headgate as hg\nfor name in hg.__all__: getattr(hg, name)\nassert sorted(hg.__all__) == dir(hg)"
     assert "pydantic" in loaded_by(code)
+
+
+COMMANDS = (["init"], ["run", "suite.yaml", "--out", "run", "--limit", "10"], ["run", "suite.yaml", "--out", "run"])
+COMMANDS += tuple([command, "run"] for command in ("score", "gate", "show", "verify"))
+
+
+def test_no_command_loads_pandas(tmp_path):
+    """Where pandas is installed, as here, pyarrow and polars import it in passing: 60 MB."""
+    import pandas as pd
+
+    assert pd.__version__
+    for words in COMMANDS:
+        ran = f"from headgate.cli.main import run_command\nassert run_command({words}) in (0, 20)"
+        script = f"{ran}\nimport sys\nassert 'pandas' not in sys.modules"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+        assert done.returncode == 0, (words, done.stderr)

@@ -56,8 +56,8 @@ def kill_until_finished(suite, run, server, *, jobs, rng, kills):
     while True:
         before = server.requests.copy()
         if len(killed.lost) < kills:
-            share = (jobs - len(done)) // (kills + 1 - len(killed.lost))
-            code = live_and_die(words, server, rng=rng, most=max(2, min(800, share)))
+            ahead = len(done) > 0.8 * jobs * len(killed.lost) / kills
+            code = live_and_die(words, server, rng=rng, most=CONCURRENCY if ahead else 500)
         else:
             code = subprocess.run(words).returncode
         sent = settled(server) - before
@@ -97,7 +97,7 @@ def check_killed(tmp_path, *, n_items, share, seed, kills):
 
 
 def test_ten_kills_cost_little(tmp_path):
-    check_killed(tmp_path, n_items=250, share=0.0, seed=1, kills=10)
+    check_killed(tmp_path, n_items=400, share=0.0, seed=1, kills=10)
 
 
 @pytest.mark.slow
