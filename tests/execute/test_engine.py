@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import socket
 import time
@@ -559,3 +560,22 @@ def test_the_statistics_add_up(scripts: list[list[Any]], concurrency: int, max_a
     assert (statistics.in_flight, statistics.in_backoff) == (0, 0)
     (lane,) = statistics.lanes
     assert (lane.admitted, lane.waiting, lane.in_flight) == (statistics.attempts, 0, 0)
+
+
+def test_a_cancellation_that_is_swallowed_does_not_keep_the_run_alive():
+    async def main() -> tuple[int, float]:
+        async def react(job: Job, attempt: int) -> Answer:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05 if job.index < 100 else 30)
+            return Answer(output="x")
+
+        results: list[Result] = []
+        engine = Engine([a_work(FakeEndpoint(react), jobs(10**6))], sink=results.append)
+        asyncio.get_running_loop().call_later(0.2, engine.stop)
+        started = time.monotonic()
+        await asyncio.wait_for(engine.run(), 10)
+        return len(results), time.monotonic() - started
+
+    count, elapsed = asyncio.run(main())
+    assert count < 1000
+    assert elapsed < 5

@@ -38,12 +38,12 @@ def wait_until(condition, *, seconds=10.0):
 def test_a_group_commits_when_it_is_full(tmp_path):
     groups = []
     writer = JournalWriter(tmp_path, generation=1, on_commit=groups.append, limits=JournalLimits(commit_s=NEVER))
-    rows = [make_result(number) for number in range(128)]
-    for row in rows[:127]:
+    rows = [make_result(number) for number in range(writer.limits.commit_rows)]
+    for row in rows[:-1]:
         assert writer.append(row) is None
     time.sleep(0.3)
     assert groups == []
-    writer.append(rows[127])
+    writer.append(rows[-1])
     wait_until(lambda: groups)
     assert groups == [rows]
     assert read(tmp_path) == rows

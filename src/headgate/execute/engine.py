@@ -6,11 +6,14 @@ import asyncio
 import random
 import time
 from collections.abc import Sequence
+from typing import Final
 
 from headgate.errors import EndpointError
 from headgate.execute.lag import LoopLag
 from headgate.execute.pool import Counts, Pool, Sink, Work
 from headgate.execute.statistics import EngineStatistics
+
+_CANCEL_AGAIN_S: Final = 0.2
 
 
 class Engine:
@@ -70,8 +73,17 @@ class Engine:
     def stop(self) -> None:
         """Start nothing more and drop what is in flight: those jobs leave no row, and are run again on resume."""
         self._stopped = True
-        for task in self._tasks:
+        for pool in self._pools:
+            pool.stopped = True
+        self._cancel()
+
+    def _cancel(self) -> None:
+        """Cancel the workers, again and again: a transport may swallow a cancellation that meets an answer."""
+        left = [task for task in self._tasks if not task.done()]
+        for task in left:
             task.cancel()
+        if left:
+            asyncio.get_running_loop().call_later(_CANCEL_AGAIN_S, self._cancel)
 
     def statistics(self) -> EngineStatistics:
         """Return what has been done so far; any thread may ask."""

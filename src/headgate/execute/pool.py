@@ -77,6 +77,11 @@ class Pool:
         Takes each result.
     counts : Counts
         Shared with the other pools.
+
+    Attributes
+    ----------
+    stopped : bool
+        Set it, and no worker takes another job.
     """
 
     def __init__(self, work: Work, *, sink: Sink, counts: Counts, generation: int, rng: random.Random) -> None:
@@ -91,6 +96,7 @@ class Pool:
         self._tokens = TokenEstimate()
         self._active: dict[Ticket, None] = {}
         self._held = 0
+        self.stopped = False
 
     async def work_off(self) -> None:
         """Do jobs until none is left; one worker.
@@ -103,7 +109,7 @@ class Pool:
             Whatever the sink or the source of jobs raises.
         """
         queue = self.queue
-        while (ticket := queue.take_now() or await queue.take()) is not None:
+        while not self.stopped and (ticket := queue.take_now() or await queue.take()) is not None:
             health = self.health[ticket.job.model.id]
             if ticket.parked_at is not None:
                 ticket.unpark()

@@ -39,7 +39,7 @@ class JournalLimits:
         never more than ``capacity - 1`` rows and one for each producer are at risk.
     """
 
-    commit_rows: int = 128
+    commit_rows: int = 192
     commit_s: float = 0.2
     rotate_rows: int = 100_000
     rotate_bytes: int = 16 << 20

@@ -336,7 +336,11 @@ def _write(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsD
     with (
         path.open("wb") as file,
         pq.ParquetWriter(
-            file, schema, compression="zstd", write_page_checksum=True, use_dictionary=["cluster"]
+            file,
+            schema,
+            compression="zstd",
+            write_page_checksum=True,
+            use_dictionary=["cluster"],  # pyright: ignore[reportArgumentType]
         ) as writer,
     ):
         while group := list(islice(iterator, _GROUP)):
