@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
+import psutil
 
 from headgate.execute.answer import Answer, Failure
 from headgate.plan import Job
@@ -105,10 +106,18 @@ async def raw_server(script: Script, *, tls: ssl.SSLContext | None = None) -> As
     listening = await asyncio.start_server(server.handle, "127.0.0.1", 0, ssl=tls)
     scheme = "http" if tls is None else "https"
     server.url = f"{scheme}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    port = listening.sockets[0].getsockname()[1]
     try:
         yield server
     finally:
         listening.close()
+        while tls is not None and _is_connected(port):
+            await asyncio.sleep(0.01)  # a broken handshake has a connection that no handler closes
+
+
+def _is_connected(port: int) -> bool:
+    """Say whether a client of this port is still here; not for clients that keep connections."""
+    return any(each.laddr and each.laddr.port == port for each in psutil.Process().net_connections(kind="tcp"))
 
 
 def http(body: bytes, *, status: str = "200 OK", headers: Mapping[str, str] | None = None) -> bytes:

@@ -267,6 +267,29 @@ def test_cancelled_sends_are_no_transport_errors_and_do_not_hold_up_others(opene
     asyncio.run(main())
 
 
+def test_a_cancellation_is_not_lost_when_the_answer_comes_at_that_moment(opener: Opener):
+    async def main() -> None:
+        writers: list[asyncio.StreamWriter] = []
+
+        async def hold(_: bytes, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+
+        async with raw_server(hold) as server:
+            transport = opener()
+            for count in range(1, 21):
+                task = asyncio.create_task(transport.send(a_request(server.url), timeout_s=60))
+                while len(writers) < count:
+                    await asyncio.sleep(0.001)
+                writers[-1].write(http(b"{}"))
+                time.sleep(0.02)  # noqa: ASYNC251 - the answer arrives while the loop is busy, and so does the end
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            await transport.aclose()
+
+    asyncio.run(main())
+
+
 def test_closing_ends_what_is_in_flight(pool: Opener):
     async def main() -> None:
         async with raw_server(wait_forever) as server:

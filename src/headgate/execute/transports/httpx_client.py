@@ -11,6 +11,7 @@ from typing import Final, Self
 import httpx
 
 from headgate.execute.transport import CONNECT_TIMEOUT_S, LOOPBACK, MAX_BODY, Request, Response, TransportError
+from headgate.execute.transports.cancellation import KeptCancellation
 
 _GRACE_S: Final = 0.1
 
@@ -63,11 +64,12 @@ class HttpxTransport:
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Send one request; see :class:`~headgate.execute.transport.Transport`."""
         try:
-            # httpx bounds each read, not the exchange. pyreqwest does, and must come first: it never gives back the
-            # connection of a request that was cancelled.
-            async with asyncio.timeout(timeout_s + _GRACE_S):
-                bounds = httpx.Timeout(None, connect=self._connect_timeout_s, read=timeout_s)
-                return await self._exchange(request, bounds)
+            # httpx bounds each read, not the exchange. pyreqwest does, and must come first: a request that is
+            # cancelled goes on unseen there.
+            with KeptCancellation():
+                async with asyncio.timeout(timeout_s + _GRACE_S):
+                    bounds = httpx.Timeout(None, connect=self._connect_timeout_s, read=timeout_s)
+                    return await self._exchange(request, bounds)
         except TransportError:
             raise
         except Exception as error:  # noqa: BLE001 - pyreqwest's body raises its own errors, a user's client anything

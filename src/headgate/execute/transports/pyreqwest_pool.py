@@ -14,6 +14,7 @@ from pyreqwest.request import RequestBody, StreamRequest
 from pyreqwest.response import Response as PyreqwestResponse
 
 from headgate.execute.transport import CONNECT_TIMEOUT_S, MAX_BODY, Request, Response, Target, TransportError
+from headgate.execute.transports.cancellation import KeptCancellation
 
 _UNKNOWN_HOST: Final = ("dns error", "name resolution", "not known", "no address associated")
 _with_body: Final = StreamRequest.from_request_and_body
@@ -39,13 +40,14 @@ class PyreqwestTransport:
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:
         """Send one request; see :class:`~headgate.execute.transport.Transport`."""
-        try:
-            template = self._template(request.target, timeout_s)
-            async with _with_body(template, RequestBody.from_bytes(request.body)) as response:
-                # It gives the first 64 kB or all of it, whichever comes first: when it began to come is not known.
-                return Response(response.status, Headers(response.headers), await _read(response))
-        except (PyreqwestError, ValueError) as error:
-            raise translate(error, timeout_s) from None  # its own message holds the URL
+        with KeptCancellation():
+            try:
+                template = self._template(request.target, timeout_s)
+                async with _with_body(template, RequestBody.from_bytes(request.body)) as response:
+                    # It gives the first 64 kB or all of it, whichever comes first: when it began to come is not known.
+                    return Response(response.status, Headers(response.headers), await _read(response))
+            except (PyreqwestError, ValueError) as error:
+                raise translate(error, timeout_s) from None  # its own message holds the URL
 
     async def aclose(self) -> None:
         """Fail what is in flight, and let the connections go."""
