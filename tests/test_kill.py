@@ -56,8 +56,8 @@ def kill_until_finished(suite, run, server, *, jobs, rng, kills):
     while True:
         before = server.requests.copy()
         if len(killed.lost) < kills:
-            ahead = len(done) > 0.8 * jobs * len(killed.lost) / kills
-            code = live_and_die(words, server, rng=rng, most=CONCURRENCY if ahead else 500)
+            share = (jobs - len(done)) // (kills + 1 - len(killed.lost))
+            code = live_and_die(words, server, rng=rng, most=max(2, min(500, share)))
         else:
             code = subprocess.run(words).returncode
         sent = settled(server) - before
