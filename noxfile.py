@@ -71,15 +71,15 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Print the benchmark tables: the engine, its lanes, the journal, memory."""
-    session.install("-e", ".")
-    for script in ("bench_engine", "bench_lanes", "bench_journal", "bench_memory"):
+    session.install(".", "psutil>=6")  # not editable, and no groups: pandas, where it is, is imported by pyarrow
+    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory"):
         session.run("python", f"benchmarks/{script}.py")
 
 
 @nox.session
 def peers(session: nox.Session) -> None:
     """Run other tools on the same requests, in one interleaved run (installs them; needs Node.js for promptfoo)."""
-    session.install("psutil")
+    session.install(".", "psutil>=6")
     session.run("python", "benchmarks/peers/compare.py", *session.posargs)
 
 
