@@ -98,13 +98,13 @@ def test_parts_and_scores_are_not_loaded(shards, tmp_path, monkeypatch):
 
         return write(path, counted(), **options)
 
-    def open_part(path):
+    def read_batches(path, **options):
         opened.append(path)
-        return real(path)
+        return real(path, **options)
 
-    real = merge.open_part
+    real = merge.read_batches
     monkeypatch.setattr(merge, "write_part", write_part)
-    monkeypatch.setattr(merge, "open_part", open_part)
+    monkeypatch.setattr(merge, "read_batches", read_batches)
     monkeypatch.setattr(merge, "ROW_GROUP_ROWS", 3)
     merge_shards(shards, tmp_path / "whole")
     assert opened == [path / "scores" / "correct@1.parquet" for path in shards]

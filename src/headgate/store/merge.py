@@ -25,7 +25,7 @@ from headgate.store import checksums
 from headgate.store.disk import TEMPORARY, make_folder, naming, sync_path
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, new_run_id, write_manifest
-from headgate.store.part import ROW_GROUP_ROWS, open_part, unreadable, write_part
+from headgate.store.part import ROW_GROUP_ROWS, read_batches, write_part
 from headgate.store.provenance import ci_url, hide_secrets
 from headgate.store.schema import SCORES, conform
 from headgate.store.shards import ShardRun, check_whole, read_shards
@@ -157,8 +157,5 @@ def _join_scores(shards: Sequence[ShardRun], files: RunFolder) -> None:
 
 def _batches(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
     for path in paths:
-        try:
-            for batch in open_part(path).iter_batches(ROW_GROUP_ROWS):
-                yield conform(batch, schema=SCORES)
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(path, error) from error
+        for batch in read_batches(path, rows=ROW_GROUP_ROWS):
+            yield conform(batch, schema=SCORES)

@@ -112,8 +112,8 @@ def open_part(path: Path) -> pq.ParquetFile:
         raise unreadable(path, error) from error
 
 
-def read_batches(path: Path, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
-    """Yield some columns of a part, or of a scores file, some rows at a time.
+def read_batches(path: Path, columns: Sequence[str] | None = None, *, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield columns (default: all) of a part, or of a scores file, some rows at a time.
 
     Raises
     ------
@@ -121,7 +121,9 @@ def read_batches(path: Path, columns: Sequence[str], *, rows: int) -> Iterator[p
         If it cannot be read.
     """
     try:
-        yield from open_part(path).iter_batches(rows, columns=list(columns), use_threads=False)
+        yield from open_part(path).iter_batches(
+            rows, columns=None if columns is None else list(columns), use_threads=False
+        )
     except (pa.ArrowException, OSError) as error:
         raise unreadable(path, error) from error
 
