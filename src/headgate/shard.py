@@ -97,8 +97,9 @@ class Shard:
 
         Examples
         --------
-        >>> Shard(1, 4).split_lane(Lane(models=["m"], requests_per_minute=600, concurrency=10))
-        Lane(models=['m'], requests_per_minute=150.0, tokens_per_minute=None, concurrency=3)
+        >>> part = Shard(1, 4).split_lane(Lane(models=["m"], requests_per_minute=600, concurrency=10))
+        >>> part.requests_per_minute, part.concurrency
+        (150.0, 3)
         """
         declared = {name: getattr(lane, name) for name in lane.model_fields_set}
         part = {name: rate / self.count for name, rate in declared.items() if name.endswith("_per_minute") and rate}

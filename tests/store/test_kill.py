@@ -1,8 +1,10 @@
 """Real processes, really killed: nothing acknowledged is lost, nothing is there twice."""
 
+import itertools
 import random
 import shutil
 import signal
+import time
 
 import pyarrow.parquet as pq
 import pytest
@@ -25,20 +27,26 @@ def rows_of(path):
     return rows
 
 
-def write_until_done(path, *, rows, lives, seed):
-    """Write ``rows`` rows with workers that live for random times; return how many were killed."""
+def timed(killer, **order):
+    """Run a worker that nobody kills; return the seconds it lived."""
+    started = time.monotonic()
+    assert killer.order(**order)[0] == 0
+    return time.monotonic() - started
+
+
+def write_until_done(path, killer, *, rows, chance, whole_s):
+    """Write ``rows`` rows with workers that live for up to a third of ``whole_s``; return how many were killed."""
     _, manifest = make_run(path, jobs=rows)
     RunStore.create(path, manifest).close()
-    chance, acknowledged, killed, code = random.Random(seed), set(), 0, KILLED
-    with Killer() as killer:
-        while code == KILLED:
-            life = chance.uniform(0.01, 0.25) if killed < lives else 60.0
-            code, said = killer.order(do="write", run=path, rows=rows, life_s=life)
-            started = {line.split()[1] for line in said if line.startswith("start")}
-            assert not started & acknowledged, "a committed job was run again"
-            acknowledged |= {line.split()[1] for line in said if line.startswith("done")}
-            assert acknowledged <= set(rows_of(path)), "a committed row is lost"
-            killed += code == KILLED
+    acknowledged, killed, code, life_s = set(), 0, KILLED, whole_s / 3
+    while code == KILLED:
+        code, said = killer.order(do="write", run=path, rows=rows, life_s=chance.uniform(0.0, life_s))
+        started = {line.split()[1] for line in said if line.startswith("start")}
+        assert not started & acknowledged, "a committed job was run again"
+        acknowledged |= {line.split()[1] for line in said if line.startswith("done")}
+        assert acknowledged <= set(rows_of(path)), "a committed row is lost"
+        killed += code == KILLED
+        life_s *= 1.02  # a machine that became slower must come to an end too
     assert code == 0
     assert set(rows_of(path)) == {make_result(number).job_id for number in range(rows)}
     assert sum(pq.read_metadata(part).num_rows for part in RunFolder(path).parts()) == rows
@@ -47,14 +55,27 @@ def write_until_done(path, *, rows, lives, seed):
     return killed
 
 
+def kill_writers(folder, *, rows, kills, seed):
+    """Write runs of ``rows`` rows until ``kills`` workers were killed: how long one lives is chance."""
+    chance, killed = random.Random(seed), 0
+    _, manifest = make_run(folder / "unharmed", jobs=rows)
+    RunStore.create(folder / "unharmed", manifest).close()
+    with Killer() as killer:
+        whole_s = timed(killer, do="write", run=folder / "unharmed", rows=rows)
+        for number in itertools.count():
+            killed += write_until_done(folder / str(number), killer, rows=rows, chance=chance, whole_s=whole_s)
+            if killed >= kills:
+                return
+
+
 def test_killed_writers_lose_nothing(tmp_path):
-    assert write_until_done(tmp_path / "run", rows=4000, lives=12, seed=1) >= 3
+    kill_writers(tmp_path, rows=4000, kills=6, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_killed_writers_lose_nothing_soak(tmp_path, seed):
-    assert write_until_done(tmp_path / "run", rows=60_000, lives=60, seed=seed) >= 20
+    kill_writers(tmp_path, rows=60_000, kills=60, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -104,31 +125,33 @@ def test_superseding_killed_at_every_step(tmp_path, unfinished):
     assert step > 20  # each of the parts, segments, checksums and temporary files was a step
 
 
-def kill_compaction(path, expected, *, rounds, seed, folder):
+def kill_compaction(path, expected, *, kills, seed, folder):
+    """Compact copies of a run until ``kills`` workers were killed, at random moments."""
     chance, killed = random.Random(seed), 0
     with Killer() as killer:
-        for number in range(rounds):
-            copy = folder / f"{seed}-{number}"
+        shutil.copytree(path, folder / "unharmed")
+        whole_s = timed(killer, do="compact", run=folder / "unharmed")
+        while killed < kills:
+            copy = folder / f"{seed}-{killed}"
             shutil.copytree(path, copy)
-            code, life_s = KILLED, 0.12
+            code, life_s = KILLED, whole_s
             while code == KILLED:
-                code, _ = killer.order(do="compact", run=copy, life_s=chance.uniform(0.005, life_s))
-                life_s *= 1.2  # a busy machine must come to an end too
+                code, _ = killer.order(do="compact", run=copy, life_s=chance.uniform(0.0, life_s))
+                life_s *= 1.2  # a machine that became slower must come to an end too
                 assert rows_of(copy) == expected
                 killed += code == KILLED
             assert code == 0
             assert not verify(copy)
             shutil.rmtree(copy)
-    return killed
 
 
 def test_compaction_killed_at_random_moments(tmp_path, unfinished):
-    assert kill_compaction(*unfinished, rounds=4, seed=1, folder=tmp_path) >= 4
+    kill_compaction(*unfinished, kills=6, seed=1, folder=tmp_path)
 
 
 @pytest.mark.slow
 def test_compaction_killed_at_random_moments_soak(tmp_path, unfinished):
-    assert kill_compaction(*unfinished, rounds=150, seed=2, folder=tmp_path) >= 150
+    kill_compaction(*unfinished, kills=200, seed=2, folder=tmp_path)
 
 
 def test_retries_killed_at_random_moments(tmp_path):
