@@ -1,4 +1,4 @@
-"""A transport without a network: it answers at once with the bytes that the server would send."""
+"""A transport without a network: it answers at once with bytes that the server could have sent."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from support import completion, headers
 
 from headgate.execute.transport import Request, Response
 
-HEADERS: Final = headers()
+ANSWER: Final = Response(200, headers(), completion(b"#0000001"), 0.0)
 
 
 class NullTransport:
-    """Answers every request after one turn of the event loop."""
+    """Answers every request alike, after one turn of the event loop."""
 
     async def send(self, request: Request, *, timeout_s: float) -> Response:  # noqa: ARG002 - it is never late
         await asyncio.sleep(0)
-        return Response(200, HEADERS, completion(request.body), 0.0)
+        return ANSWER
 
     async def aclose(self) -> None:
         """Close nothing."""

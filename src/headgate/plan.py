@@ -100,7 +100,7 @@ class Plan(Sequence[Job]):
         self.prompts, self.models = tuple(prompts), tuple(models)
         self.cells = tuple(self._cells())
         self._length = len(items) * len(self.cells)
-        self._latest: tuple[int, Item | None] = (-1, None)
+        self._latest: tuple[int, Item] | None = None
 
     def _cells(self) -> Iterator[Cell]:
         models = {model.id: digest(model.identity) for model in self.models}
@@ -151,17 +151,19 @@ class Plan(Sequence[Job]):
         place = index + self._length if index < 0 else index
         if not 0 <= place < self._length:
             raise IndexError(f"job {index} of a plan with {self._length}")
-        number, cell_index = divmod(place, len(self.cells))
-        cell, (latest, item) = self.cells[cell_index], self._latest
-        if latest != number:  # neighbours in the plan share their item
-            item = self.items[number]
-            self._latest = number, item
-        assert item is not None
-        return Job(place, self._job_id(number, cell), item, cell.prompt, cell.model, cell.seed)
+        return self.job(place)
+
+    def job(self, index: int) -> Job:
+        """Return the job at a place from 0, which must be one of the plan's."""
+        number, place = divmod(index, len(self.cells))
+        latest, cell = self._latest, self.cells[place]
+        if latest is None or latest[0] != number:  # neighbours in the plan share their item
+            latest = self._latest = number, self.items[number]
+        return Job(index, self._job_id(number, cell), latest[1], cell.prompt, cell.model, cell.seed)
 
     def _job_id(self, item: int, cell: Cell) -> str:
-        digest = self.items.digests[16 * item : 16 * item + 16]
-        return make_job_id(digest, cell.key).hex()
+        start = 16 * item
+        return make_job_id(self.items.digests[start : start + 16], cell.key).hex()
 
 
 def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt]) -> Plan:

@@ -9,11 +9,11 @@ import msgspec
 Status = Literal["ok", "error", "refused"]
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """One stored row: the output of a job, or its error as data.
 
-    The fields are the columns of ``RUN/results/*.parquet``, in order. Times are microseconds since the epoch (UTC),
-    durations are seconds, costs US dollars; ``None`` means unknown, never zero.
+    The fields are the columns of ``RUN/results/*.parquet``, in order: first what is always known. Times are
+    microseconds since the epoch (UTC), durations are seconds, costs US dollars; ``None`` means unknown, never zero.
 
     Attributes
     ----------
@@ -38,15 +38,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     job_id: str
     item_id: str
-    cluster: str | None = None
     prompt: str
     prompt_digest: str
     model: str
     provider: str
     endpoint: str
     seed: int
-    seed_sent: bool = False
     status: Status
+    started_at: int
+    finished_at: int
+    cluster: str | None = None
+    seed_sent: bool = False
     error_kind: str | None = None
     error_message: str | None = None
     http_status: int | None = None
@@ -58,8 +60,6 @@ class Result(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
-    started_at: int
-    finished_at: int
     latency_s: float | None = None
     ttfb_s: float | None = None
     queued_s: float = 0.0

@@ -22,7 +22,7 @@ from headgate.errors import ConfigError
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
+from headgate.execute.pool import Sink, Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
@@ -241,13 +241,8 @@ class Conductor:
                 self._writer = writer = store.writer(on_commit=self._on_commit)
                 stack.push_async_callback(writer.aclose)
 
-                def sink(result: Result) -> Awaitable[None] | None:
-                    full = writer.append(result)
-                    held = None if self._hold is None else self._hold()
-                    return full if held is None else _both(full, held)
-
                 work = await _open_work(self._prepared, self._todo, self._options, stack)
-                self._engine = Engine(work, sink=sink, generation=store.generation)
+                self._engine = Engine(work, sink=self._sink(writer), generation=store.generation)
                 minutes = self._prepared.suite.budget.max_minutes
                 if minutes is not None:
                     timer = asyncio.get_running_loop().call_later(60 * minutes, self.stop)
@@ -255,6 +250,17 @@ class Conductor:
                 if not self._stopped:
                     await self._run(self._engine)
             store.compact()
+
+    def _sink(self, writer: JournalWriter) -> Sink:
+        hold = self._hold
+        if hold is None:
+            return writer.append
+
+        def sink(result: Result) -> Awaitable[None] | None:
+            full, held = writer.append(result), hold()
+            return full if held is None else _both(full, held)
+
+        return sink
 
     async def _run(self, engine: Engine) -> None:
         try:
@@ -372,7 +378,7 @@ def _jobs(prepared: Prepared, todo: bytearray, models: frozenset[str]) -> Iterat
     index = todo.find(1)
     while index >= 0:
         if wanted[index % cells]:
-            yield plan[index]
+            yield plan.job(index)
         index = todo.find(1, index + 1)
 
 

@@ -144,7 +144,8 @@ class JournalWriter:
             If the journal has failed, or is closed.
         """
         with self._lock:
-            self._check()
+            if self._failure is not None or self._closing:
+                raise self._failure or StoreError(f"{self._folder}: the journal is closed")
             self._buffer.append(result)
             self._pending += 1
             waiting = len(self._buffer)
@@ -175,12 +176,6 @@ class JournalWriter:
     async def aclose(self) -> None:
         """Close without blocking the event loop; every ``on_commit`` has run when this returns."""
         await asyncio.get_running_loop().run_in_executor(None, self.close)
-
-    def _check(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        if self._closing:
-            raise StoreError(f"{self._folder}: the journal is closed")
 
     def _wait_for_room(self) -> Awaitable[None] | None:
         """Return a future that the writer resolves, or block outside its event loop; the lock is held."""

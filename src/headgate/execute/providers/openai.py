@@ -130,12 +130,12 @@ def decode(response: Response) -> Answer | Failure:
         completion = _DECODER.decode(response.body)
     except MALFORMED as error:
         return _filtered(response) or _malformed(response, error)
-    if _given(completion.error):
+    if completion.error is not _NULL and _given(completion.error):
         return _filtered(response) or classify(200, response.headers, response.body)
     if not completion.choices:
         return Failure(kind="bad_response", message="the response has no choices", http_status=200)
     choice = completion.choices[0]
-    if _given(choice.error):  # OpenRouter: the provider behind it broke off
+    if choice.error is not _NULL and _given(choice.error):  # OpenRouter: the provider behind it broke off
         return classify(200, response.headers, b'{"error":' + bytes(choice.error) + b"}")
     if choice.message is None:
         return Failure(kind="bad_response", message="the response has no message", http_status=200)
