@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -97,8 +98,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--jobs", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--concurrency", type=int, default=256)
-    parser.add_argument("--delay-ms", type=float, default=200.0)
+    parser.add_argument("--concurrency", type=int, default=512)
+    parser.add_argument("--delay-ms", type=float, default=50.0)
     parser.add_argument("--only", metavar="NAMES", help="separated by commas; `headgate` means all its transports")
     parser.add_argument("--home", type=Path, default=HOME, help="where peers are installed")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single measurement there")
@@ -124,25 +125,41 @@ def main() -> None:
     how: dict[str, Any] = {"concurrency": options.concurrency, "delay_ms": options.delay_ms}
     if SERVER_CORE is not None and sys.platform == "linux":
         os.sched_setaffinity(0, {SERVER_CORE})  # this process only looks on; its children are pinned themselves
-    for name, peer in competing.items():
-        print(f"warming up {name}", file=sys.stderr, flush=True)
-        run_once(peer, options.home, jobs=WARM_UP, **how)
     taken: dict[str, dict[int, list[Facts]]] = {name: {} for name in competing}
+    failed: dict[str, str] = {}
+
+    def run(label: str, name: str, jobs: int) -> Facts | None:
+        """Let a peer take its turn; one that fails is out, and the others go on."""
+        if name in failed:
+            return None
+        try:
+            facts = run_once(competing[name], options.home, jobs=jobs, **how)
+        except (SystemExit, subprocess.CalledProcessError) as error:
+            failed[name] = str(error)
+            print(f"{label}: {name} failed: {error}", file=sys.stderr, flush=True)
+            return None
+        told = f"{label}: {name}, {jobs} jobs: {facts['cpu_s']:.2f} s CPU, {facts['wall_s']:.1f} s"
+        print(told, file=sys.stderr, flush=True)
+        return facts
+
+    for name in competing:
+        run("warm-up", name, WARM_UP)
     for number in range(options.rounds):
         for jobs in (options.jobs // 5, options.jobs):
-            for name, peer in competing.items():
-                facts = run_once(peer, options.home, jobs=jobs, **how)
-                taken[name].setdefault(jobs, []).append(facts)
-                line = f"round {number + 1}: {name}, {jobs} jobs: {facts['cpu_s']:.2f} s CPU, {facts['wall_s']:.1f} s"
-                print(line, file=sys.stderr, flush=True)
+            for name, sizes in taken.items():
+                if (facts := run(f"round {number + 1}", name, jobs)) is not None:
+                    sizes.setdefault(jobs, []).append(facts)
                 if options.json is not None:
                     options.json.write_text(json.dumps(taken, indent=1))
-    summaries = {name: summarize(sizes[options.jobs // 5], sizes[options.jobs]) for name, sizes in taken.items()}
+    whole = {name: sizes for name, sizes in taken.items() if len(sizes) == 2}
+    summaries = {name: summarize(sizes[options.jobs // 5], sizes[options.jobs]) for name, sizes in whole.items()}
     print(f"{options.jobs} jobs at {options.concurrency} in flight, a {options.delay_ms:g} ms server, ", end="")
     print(f"{options.rounds} rounds, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}\n")
     print(show(summaries))
     print("\nwhat they do more of:")
-    print("\n".join(f"- {name} ({peer.version}): {peer.more}" for name, peer in competing.items()))
+    print("\n".join(f"- {name} ({competing[name].version}): {competing[name].more}" for name in summaries))
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":
