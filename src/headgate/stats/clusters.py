@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from headgate.stats.sums import group_sums, steady_mean, steady_square, steady_sum
 from headgate.stats.values import Floats, Ints, as_labels
 
 _FLAT: Final = 1e-12  # spreads below this share of the scale are rounding, not data
@@ -77,21 +78,22 @@ def spread(means: Floats, cluster: Ints | None) -> Spread:
     >>> spread(np.array([0.0, 1.0, 1.0, 1.0]), None)
     Spread(mean=0.75, se=0.25, df=3.0, units=4.0)
     """
-    mean = float(means.mean())
+    mean = steady_mean(means)
     units = float(means.size) if cluster is None else effective_clusters(cluster)
     if units < 2:
         return Spread(mean=mean, se=math.nan, df=units - 1, units=units)
     if is_flat(means):
-        return Spread(mean=float(means[0]), se=0.0, df=units - 1, units=units)
+        return Spread(mean=float(means.min()), se=0.0, df=units - 1, units=units)
     centred = means - mean
-    variance = float(centred @ centred) / (units * (units - 1)) if cluster is None else _jackknife(centred, cluster)
+    variance = steady_square(centred) / (units * (units - 1)) if cluster is None else _jackknife(centred, cluster)
     se = math.sqrt(variance)
     return Spread(mean=mean, se=0.0 if se < _FLAT * float(np.ptp(means)) else se, df=units - 1, units=units)
 
 
 def cluster_means(means: Floats, cluster: Ints) -> Floats:
     """Average the items of each cluster."""
-    return np.bincount(cluster, weights=means) / np.bincount(cluster)
+    sizes = np.bincount(cluster)
+    return group_sums(means, cluster, sizes) / sizes
 
 
 def is_flat(values: Floats) -> bool:
@@ -101,7 +103,7 @@ def is_flat(values: Floats) -> bool:
 
 def _jackknife(centred: Floats, cluster: Ints) -> float:
     """Return the CR3 variance of a mean, from centred items."""
-    sums, sizes = np.bincount(cluster, weights=centred), np.bincount(cluster)
-    without = (sums.sum() - sums) / (centred.size - sizes)
-    deviations = without - without.mean()
-    return float(deviations @ deviations) * (sizes.size - 1) / sizes.size
+    sizes = np.bincount(cluster)
+    sums = group_sums(centred, cluster, sizes)
+    without = (steady_sum(sums) - sums) / (centred.size - sizes)
+    return steady_square(without - steady_mean(without)) * (sizes.size - 1) / sizes.size

@@ -14,7 +14,7 @@ from headgate.errors import StatisticsError
 from headgate.stats.clusters import Spread, spread
 from headgate.stats.estimate import Estimate
 from headgate.stats.items import as_items
-from headgate.stats.values import UNIT, Bounds, Floats, Ints, as_alpha, as_bounds, as_values
+from headgate.stats.values import UNIT, Bounds, Floats, Ints, Numbers, as_alpha, as_bounds, as_values
 
 Limits = tuple[float, float]
 ROUNDING: Final = 1e-9
@@ -248,11 +248,11 @@ def student(alpha: float, df: float) -> float:
     return -float(stdtrit(df, alpha))
 
 
-def binary_rows(rows: Floats, bounds: Bounds | None) -> int | None:
+def binary_rows(rows: Numbers, bounds: Bounds | None) -> int | None:
     """Return the number of rows if every row stands at a bound, else None."""
     if bounds is None:
         return None
-    return rows.size if bool(np.isin(rows, bounds).all()) else None
+    return rows.size if bool(((rows == bounds[0]) | (rows == bounds[1])).all()) else None
 
 
 def _count(successes: float, n: float) -> None:

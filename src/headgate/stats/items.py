@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headgate.errors import StatisticsError
-from headgate.stats.values import Floats, Ints, as_labels, as_values
+from headgate.stats.sums import group_sums
+from headgate.stats.values import Floats, Ints, Numbers, as_labels, as_values
 
 
 def item_means(values: ArrayLike, items: ArrayLike) -> tuple[NDArray[np.generic], Floats, Ints]:
@@ -45,10 +46,10 @@ def item_means(values: ArrayLike, items: ArrayLike) -> tuple[NDArray[np.generic]
     return ids, means, counts
 
 
-def mean_of(rows: Floats, codes: Ints, counts: NDArray[np.intp]) -> Floats:
-    """Average rows by code. Centred first, so that a large common offset costs no digits."""
-    centre = float(rows.mean())
-    return centre + np.bincount(codes, weights=rows - centre) / counts
+def mean_of(rows: Numbers, codes: Ints, counts: NDArray[np.intp]) -> Floats:
+    """Average rows by code, whatever their order; a large common offset costs no digits."""
+    least = float(rows.min())
+    return least + group_sums(rows, codes, counts, offset=least) / counts
 
 
 def cluster_of_items(cluster: ArrayLike, codes: Ints, *, n_items: int) -> Ints:
@@ -69,12 +70,13 @@ def cluster_of_items(cluster: ArrayLike, codes: Ints, *, n_items: int) -> Ints:
 
 
 def as_items(
-    columns: tuple[Floats, ...], *, items: ArrayLike | None, cluster: ArrayLike | None
+    columns: tuple[Numbers, ...], *, items: ArrayLike | None, cluster: ArrayLike | None
 ) -> tuple[tuple[Floats, ...], Ints | None]:
     """Return item means of every column, and the cluster of every item."""
     length = columns[0].size
     if items is None:
-        return columns, None if cluster is None else as_labels(cluster, length=length, name="cluster")[1]
+        whole = tuple(column.astype(np.float64, copy=False) for column in columns)
+        return whole, None if cluster is None else as_labels(cluster, length=length, name="cluster")[1]
     ids, codes = as_labels(items, length=length, name="items")
     counts = np.bincount(codes)
     means = tuple(mean_of(column, codes, counts) for column in columns)

@@ -15,7 +15,8 @@ from headgate.stats.clusters import Spread, cluster_means, is_flat, spread
 from headgate.stats.estimate import Estimate
 from headgate.stats.intervals import ROUNDING, Limits, binary_rows, effective_size, student, wilson_limits
 from headgate.stats.items import as_items
-from headgate.stats.values import UNIT, Bounds, Floats, Ints, as_alpha, as_bounds, as_values
+from headgate.stats.sums import steady_mean, steady_square, steady_sum
+from headgate.stats.values import UNIT, Bounds, Floats, Ints, Numbers, as_alpha, as_bounds, as_values
 
 SPARSE: Final = 30
 """Where fewer units than this differ between the arms, their spread alone does not bound what was not seen."""
@@ -177,7 +178,7 @@ class Share:
     @classmethod
     def of(cls, unit: Floats, cluster: Ints | None, *, n_rows: int | None = None) -> Share:
         """Summarise item means on the scale of 0 to 1."""
-        return cls(mean=float(unit.mean()), n_eff=effective_size(unit, cluster, n_rows=n_rows))
+        return cls(mean=steady_mean(unit), n_eff=effective_size(unit, cluster, n_rows=n_rows))
 
     def scaled(self, factor: float) -> Share:
         """Return what ``factor`` times as many items like these would show."""
@@ -282,7 +283,7 @@ class PairedLimits:
         return max(min(lows), -self.scale), min(max(highs), self.scale)
 
 
-def as_arms(candidate: ArrayLike, baseline: ArrayLike, *, bounds: Bounds | None) -> tuple[Floats, Floats]:
+def as_arms(candidate: ArrayLike, baseline: ArrayLike, *, bounds: Bounds | None) -> tuple[Numbers, Numbers]:
     """Return both arms as checked vectors of one length."""
     ours = as_values(candidate, bounds=bounds, name="candidate")
     theirs = as_values(baseline, bounds=bounds, name="baseline")
@@ -312,8 +313,8 @@ def _correlation(x: Floats, y: Floats, cluster: Ints | None) -> float:
         x, y = cluster_means(x, cluster), cluster_means(y, cluster)
     if is_flat(x) or is_flat(y):
         return 0.0
-    x, y = x - x.mean(), y - y.mean()
-    return float(np.clip((x @ y) / math.sqrt(float(x @ x) * float(y @ y)), -1, 1))
+    x, y = x - steady_mean(x), y - steady_mean(y)
+    return float(np.clip(steady_sum(x * y) / math.sqrt(steady_square(x) * steady_square(y)), -1, 1))
 
 
 def _differing(x: Floats, y: Floats, cluster: Ints | None) -> int:

@@ -12,13 +12,14 @@ from headgate.errors import StatisticsError
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+Numbers: TypeAlias = NDArray[np.floating]
 Bounds: TypeAlias = tuple[float, float]
 
 UNIT: Final[Bounds] = (0.0, 1.0)
 
 
-def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "values") -> Floats:
-    """Return values as a float64 vector.
+def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "values") -> Numbers:
+    """Return values as a vector of floats: float64, or the narrower float that they are.
 
     Raises
     ------
@@ -33,13 +34,19 @@ def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "v
     Traceback (most recent call last):
     headgate.errors.StatisticsError: values[1] is nan; a score is a finite number
     """
-    array = np.asarray(values, dtype=np.float64)
+    array = np.asarray(values)
+    if not np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float64)
     if array.ndim != 1 or array.size == 0:
         raise StatisticsError(f"{name} must be a vector of at least one number, not of shape {array.shape}")
-    _refuse(array, ~np.isfinite(array), f"{name}[{{}}] is {{}}; a score is a finite number")
+    least, most = float(array.min()), float(array.max())  # nan if one is
+    if not (math.isfinite(least) and math.isfinite(most)):
+        _refuse(array, ~np.isfinite(array), f"{name}[{{}}] is {{}}; a score is a finite number")
     if bounds is not None:
         low, high = as_bounds(bounds)
-        _refuse(array, (array < low) | (array > high), f"{name}[{{}}] is {{}}, outside the bounds {low:g} to {high:g}")
+        if least < low or most > high:
+            wrong = (array < low) | (array > high)
+            _refuse(array, wrong, f"{name}[{{}}] is {{}}, outside the bounds {low:g} to {high:g}")
     return array
 
 
@@ -62,8 +69,18 @@ def as_labels(labels: ArrayLike, *, length: int, name: str) -> tuple[NDArray[np.
     array = np.asarray(labels)
     if array.shape != (length,):
         raise StatisticsError(f"{name} must give one label for each of {length} rows, not shape {array.shape}")
+    if np.issubdtype(array.dtype, np.integer) and length and int(array.min()) >= 0 and int(array.max()) < length:
+        return _as_codes(array)
     ids, codes = np.unique(array, return_inverse=True)
     return ids, codes.astype(np.int64, copy=False)
+
+
+def _as_codes(array: NDArray[np.integer]) -> tuple[NDArray[np.generic], Ints]:
+    """Return labels that are small whole numbers, and their codes: without sorting, as they are where none is left out."""
+    codes = array.astype(np.int64, copy=False)
+    present = np.bincount(codes) > 0
+    ids = np.flatnonzero(present).astype(array.dtype)
+    return ids, codes if present.all() else (np.cumsum(present) - 1)[codes]
 
 
 def as_alpha(confidence: float) -> float:
@@ -79,7 +96,6 @@ def as_alpha(confidence: float) -> float:
     return (1 - confidence) / 2
 
 
-def _refuse(array: Floats, wrong: NDArray[np.bool_], message: str) -> None:
-    if wrong.any():
-        index = int(np.argmax(wrong))
-        raise StatisticsError(message.format(index, f"{array[index]:g}"))
+def _refuse(array: Numbers, wrong: NDArray[np.bool_], message: str) -> None:
+    index = int(np.argmax(wrong))
+    raise StatisticsError(message.format(index, f"{array[index]:g}"))
