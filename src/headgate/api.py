@@ -419,7 +419,12 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
 
 
 def gate(
-    run: RunPath, *, baseline: RunPath | None = None, suite: Suite | None = None, candidate: str | None = None
+    run: RunPath,
+    *,
+    baseline: RunPath | None = None,
+    anchor: RunPath | None = None,
+    suite: Suite | None = None,
+    candidate: str | None = None,
 ) -> Verdict:
     """Judge a stored run by its gates.
 
@@ -429,6 +434,8 @@ def gate(
         The candidate's run; with a ``compare`` that both arms are in, the only one needed.
     baseline : path or Run, optional
         The baseline's run.
+    anchor : path or Run, optional
+        The run of the last release, for gates with ``against: anchor``.
     suite : Suite, optional
         Whose gates hold; default: the suite that the run was started with.
     candidate : str, optional
@@ -464,8 +471,9 @@ def gate(
     """
     from headgate.conduct.judging import gate_runs
 
-    base = None if baseline is None else Path(baseline)
-    return gate_runs(Path(run), baseline=base, suite=suite, candidate=candidate)
+    others = {"baseline": baseline, "anchor": anchor}
+    paths = {name: None if other is None else Path(other) for name, other in others.items()}
+    return gate_runs(Path(run), suite=suite, candidate=candidate, **paths)
 
 
 def compare(

@@ -68,6 +68,8 @@ def test_the_document_has_these_fields():
         "errors",
         "candidate",
         "baseline",
+        "anchor",
+        "items",
         "looks",
     }
     assert set(document["metrics"][0]) == {
@@ -89,6 +91,7 @@ def test_the_document_has_these_fields():
         "p_value",
         "verdict",
         "needed_items",
+        "needed_seeds",
         "mde",
         "flags",
         "reason",

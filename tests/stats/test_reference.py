@@ -12,7 +12,9 @@ from scipy import stats as reference
 
 import oracles
 from headgate.stats import (
+    benjamini_hochberg,
     clopper_pearson,
+    discoveries,
     effective_clusters,
     fisher_exact,
     holm,
@@ -138,3 +140,20 @@ def test_fisher_of_a_million_jobs():
 @given(st.floats(1e-11, 0.49))
 def test_the_smallest_alpha_is_found(level):
     assert smallest_alpha(lambda alpha: alpha >= level) == pytest.approx(level, rel=1e-9)
+
+
+def test_false_discovery_is_that_of_scipy():
+    rng = np.random.default_rng(8)
+    for size in (1, 2, 40):
+        p = rng.random(size) ** 2
+        assert benjamini_hochberg(p) == pytest.approx(reference.false_discovery_control(p))
+    assert benjamini_hochberg([]).size == 0
+
+
+def test_what_could_never_be_found_does_not_weigh_on_what_could():
+    """Gilbert's procedure by hand: at q = 0.1 the first K with at most K tests that can reach q / K is 2."""
+    p = [0.004, 0.02, 0.3, 1.0, 1.0, 1.0]
+    least = [0.004, 0.004, 0.2, 1.0, 0.5, 1.0]
+    assert discoveries(p, least, q=0.1) == pytest.approx([0.008, 0.02, 1, 1, 1, 1])
+    assert discoveries(p, [0.0] * 6, q=0.1) == pytest.approx(benjamini_hochberg(p))
+    assert list(discoveries([1.0], [1.0], q=0.1)) == [1.0]

@@ -121,6 +121,9 @@ def gate(
     run: RunFolder,
     *,
     baseline: Annotated[Path | None, typer.Option("--baseline", metavar="RUN", help="Run to compare with.")] = None,
+    anchor: Annotated[
+        Path | None, typer.Option("--anchor", metavar="RUN", help="Last release, for gates against the anchor.")
+    ] = None,
     suite: Annotated[Path | None, typer.Option("--suite", help="Suite file with the gates; default: as run.")] = None,
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="AXIS=NAME", help="Judge this arm, such as prompt=NAME.")
@@ -141,6 +144,7 @@ def gate(
         gate_run(
             run,
             baseline=baseline,
+            anchor=anchor,
             suite=suite,
             candidate=candidate,
             on_inconclusive=on_inconclusive,

@@ -73,6 +73,7 @@ def gate_run(
     run: Path,
     *,
     baseline: Path | None,
+    anchor: Path | None,
     suite: Path | None,
     candidate: str | None,
     on_inconclusive: str | None,
@@ -84,7 +85,7 @@ def gate_run(
     if on_inconclusive not in {None, "keep", "pass", "fail"}:
         raise ConfigError("is unknown", field="--on-inconclusive", value=on_inconclusive, mend="use keep, pass or fail")
     declared = None if suite is None else hg.load_suite(suite)
-    verdict = hg.gate(run, baseline=baseline, suite=declared, candidate=candidate)
+    verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
     if on_inconclusive is not None and verdict.verdict == "inconclusive":
         mapped = EXIT_CODES["inconclusive" if on_inconclusive == "keep" else on_inconclusive]  # type: ignore[index]
         verdict = msgspec.structs.replace(verdict, exit_code=mapped)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from headgate.conduct.scoring import bind_scorers, check_scored
 from headgate.decide.facts import RunFacts
@@ -13,6 +16,7 @@ from headgate.errors import ConfigError
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
+from headgate.suite.items import ItemFile, column_text
 from headgate.suite.model import Arm, Compare, Suite
 
 if TYPE_CHECKING:
@@ -37,7 +41,12 @@ _SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", 
 
 
 def gate_runs(
-    run: Path, *, baseline: Path | None = None, suite: Suite | None = None, candidate: str | None = None
+    run: Path,
+    *,
+    baseline: Path | None = None,
+    anchor: Path | None = None,
+    suite: Suite | None = None,
+    candidate: str | None = None,
 ) -> Verdict:
     """Judge a stored run by the gates of a suite.
 
@@ -47,6 +56,8 @@ def gate_runs(
         The candidate's run directory.
     baseline : Path, optional
         The baseline's; without it both arms are in ``run``, or the gates are absolute.
+    anchor : Path, optional
+        The run of the last release, for gates that are held against it.
     suite : Suite, optional
         Whose gates, policy and comparison hold; default: the suite that the run was started with.
     candidate : str, optional
@@ -60,9 +71,18 @@ def gate_runs(
     manifest = read_manifest(RunFolder(run).manifest)
     declared = suite or stored_suite(manifest)
     compare = choose_compare(declared, candidate)
-    ours = read_facts(run, suite)
-    theirs = None if baseline is None else read_facts(baseline, None)
-    return decide(ours, theirs, gates=declared.gates, scorers=declared.scorers, compare=compare, policy=declared.policy)
+    chosen = sorted({name for gate in declared.gates for name in (*gate.where, *gate.slices)})
+    ours = read_facts(run, suite, columns=chosen)
+    theirs, oldest = (None if path is None else read_facts(path, None, columns=chosen) for path in (baseline, anchor))
+    return decide(
+        ours,
+        theirs,
+        anchor=oldest,
+        gates=declared.gates,
+        scorers=declared.scorers,
+        compare=compare,
+        policy=declared.policy,
+    )
 
 
 def stored_suite(manifest: Manifest) -> Suite:
@@ -97,13 +117,15 @@ def choose_compare(suite: Suite, candidate: str | None) -> Compare | None:
     return Compare(baseline=suite.compare.baseline, candidate=Arm.model_validate({axis: name}))
 
 
-def read_facts(path: Path, suite: Suite | None) -> RunFacts:
+def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) -> RunFacts:
     """Collect what a decision needs to know of a stored run.
 
     Parameters
     ----------
     suite : Suite, optional
         Whose scorers must be there as they are declared now; None takes the scores as they are.
+    columns : sequence of str
+        Columns of the items that gates choose by.
     """
     manifest = read_manifest(RunFolder(path).manifest)
     versions = stored_versions(path)
@@ -126,6 +148,7 @@ def read_facts(path: Path, suite: Suite | None) -> RunFacts:
         git=manifest.git,
         results=_collect(scan(path), _RESULTS),
         scores=_collect(scan_scores(path), _SCORES),
+        columns=_item_columns(path, columns) if columns else None,
     )
 
 
@@ -133,6 +156,19 @@ def stored_versions(path: Path) -> dict[str, str]:
     """Return the scorers that a run has scores of, by version."""
     stems = (file.stem.rpartition("@") for file in RunFolder(path).score_files())
     return {name: version for name, _, version in stems}
+
+
+def _item_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
+    """Return columns of the items as text; null where an item has none of that name."""
+    import polars as pl
+
+    rows = [
+        (item_id, *(column_text(decoded.get(name)) for name in names))
+        for batch in ItemFile(RunFolder(path).items).batches(["item_id", "variables_json"])
+        for item_id, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        for decoded in [msgspec.json.decode(variables)]
+    ]
+    return pl.DataFrame(rows, schema=dict.fromkeys(["item_id", *names], pl.String), orient="row")
 
 
 def _collect(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.DataFrame:

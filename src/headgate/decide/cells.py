@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from headgate.decide.facts import RunFacts
 from headgate.errors import ConfigError
 from headgate.plan import differing_keys
-from headgate.suite.model import Compare
+from headgate.suite.model import Arm, Compare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +21,19 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """A cell of the candidate and its baseline (None: there is none), under the name that the row bears."""
+    """A cell of the candidate and its baseline (None: there is none), under the name that the row bears.
+
+    ``where`` chooses items by their columns; empty: all of them.
+    """
 
     candidate: Cell
     baseline: Cell | None
     name: dict[str, str]
+    where: dict[str, str] = field(default_factory=dict[str, str])
+
+    def narrowed(self, where: dict[str, str]) -> Match:
+        """Return the match on the items whose columns have these values."""
+        return replace(self, name=self.name | where, where=self.where | where) if where else self
 
 
 def matches(candidate: RunFacts, baseline: RunFacts | None, *, compare: Compare | None) -> list[Match]:
@@ -37,7 +45,7 @@ def matches(candidate: RunFacts, baseline: RunFacts | None, *, compare: Compare 
         If an arm is not in its run, or cells of two runs do not pair.
     """
     if compare is not None:
-        return _compared(candidate, baseline or candidate, compare)
+        return _compared(candidate, baseline or candidate, compare.candidate, compare.baseline)
     if baseline is not None:
         _same("prompts", candidate.prompts, baseline.prompts)
         _same("models", candidate.models, baseline.models)
@@ -49,6 +57,19 @@ def matches(candidate: RunFacts, baseline: RunFacts | None, *, compare: Compare 
     ]
 
 
+def anchored(candidate: RunFacts, anchor: RunFacts, *, compare: Compare | None) -> list[Match]:
+    """Return the cells that are held against an anchor run, paired by name.
+
+    Where the anchor does not have the candidate's prompt or model, it is asked for the baseline's: what was released
+    last is what changes are compared with.
+    """
+    if compare is None:
+        return matches(candidate, anchor, compare=None)
+    known = anchor.prompts if compare.candidate.axis == "prompt" else anchor.models
+    arm = compare.candidate if compare.candidate.value in known else compare.baseline
+    return _compared(candidate, anchor, compare.candidate, arm, name="anchor")
+
+
 def differing(candidate: RunFacts, baseline: RunFacts, *, compare: Compare | None, scorers: Iterable[str]) -> list[str]:
     """Return the keys that two runs must share and do not: items, the axis that is not compared, scorers."""
     keys = [] if candidate.items_digest == baseline.items_digest else ["items"]
@@ -58,25 +79,24 @@ def differing(candidate: RunFacts, baseline: RunFacts, *, compare: Compare | Non
     return keys + [f"scorers.{name}" for name in scorers if candidate.scorers.get(name) != baseline.scorers.get(name)]
 
 
-def _compared(candidate: RunFacts, baseline: RunFacts, compare: Compare) -> list[Match]:
-    ours, theirs = compare.candidate.value, compare.baseline.value
-    if compare.candidate.axis == "prompt":
-        _present("prompt", ours, candidate.prompts, arm="candidate")
-        _present("prompt", theirs, baseline.prompts, arm="baseline")
+def _compared(candidate: RunFacts, other: RunFacts, ours: Arm, theirs: Arm, *, name: str = "baseline") -> list[Match]:
+    """Pair two arms in every value of the axis that is not compared."""
+    axis = ours.axis
+    _present(axis, ours.value, getattr(candidate, f"{axis}s"), arm="candidate")
+    _present(axis, theirs.value, getattr(other, f"{axis}s"), arm=name)
+    if axis == "prompt":
         return [
             Match(
-                candidate=Cell(prompt=ours, model=model),
-                baseline=Cell(prompt=theirs, model=model),
+                candidate=Cell(prompt=ours.value, model=model),
+                baseline=Cell(prompt=theirs.value, model=model),
                 name={"model": model},
             )
             for model in candidate.models
         ]
-    _present("model", ours, candidate.models, arm="candidate")
-    _present("model", theirs, baseline.models, arm="baseline")
     return [
         Match(
-            candidate=Cell(prompt=prompt, model=ours),
-            baseline=Cell(prompt=prompt, model=theirs),
+            candidate=Cell(prompt=prompt, model=ours.value),
+            baseline=Cell(prompt=prompt, model=theirs.value),
             name={"prompt": prompt},
         )
         for prompt in candidate.prompts

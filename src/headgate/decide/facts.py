@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from headgate.store.provenance import Git
@@ -37,6 +37,8 @@ class RunFacts:
         output_tokens, served_model; one row per job.
     scores : DataFrame
         Columns job_id, item_id, cluster, prompt, model, seed, scorer, value; a null value could not be scored.
+    columns : DataFrame, optional
+        Column item_id and those by which gates choose items, as text; one row per item.
     """
 
     run: str
@@ -51,3 +53,20 @@ class RunFacts:
     git: Git | None
     results: pl.DataFrame
     scores: pl.DataFrame
+    columns: pl.DataFrame | None = None
+
+    def only(self, where: Mapping[str, str]) -> RunFacts:
+        """Return the run as if it had only the items whose columns have these values."""
+        if not where:
+            return self
+        import polars as pl
+
+        assert self.columns is not None
+        chosen = self.columns.filter(pl.all_horizontal(pl.col(name) == value for name, value in where.items()))
+        ids = chosen["item_id"].implode()
+        return replace(
+            self,
+            n_items=chosen.height,
+            results=self.results.filter(pl.col("item_id").is_in(ids)),
+            scores=self.scores.filter(pl.col("item_id").is_in(ids)),
+        )

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import TypeAlias
 
-from headgate.decide.cells import Match, cells_of, differing, matches
+from numpy.typing import ArrayLike
+
+from headgate.decide.cells import anchored, cells_of, differing, matches
+from headgate.decide.consistency import FALSE_DISCOVERY, credible_drops
 from headgate.decide.facts import RunFacts
 from headgate.decide.metric import metric_of
 from headgate.decide.missing import arm_facts, count_arm, too_many_errors
+from headgate.decide.questions import Found, Question, ask
 from headgate.decide.rows import Bench, Judged, check_gate, replace_row
-from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, MetricRow, Verdict, Word
+from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, ItemRow, MetricRow, Tier, Verdict, Word
 from headgate.errors import ConfigError
-from headgate.stats import holm
+from headgate.stats import benjamini_hochberg, holm
+from headgate.stats.values import Floats
 from headgate.suite.model import Compare, Gate, Policy, Scorer
+
+Adjust: TypeAlias = Callable[[ArrayLike], Floats]
 
 
 def decide(
     candidate: RunFacts,
     baseline: RunFacts | None,
     *,
+    anchor: RunFacts | None = None,
     gates: Sequence[Gate],
     scorers: Sequence[Scorer],
     compare: Compare | None,
@@ -33,6 +42,8 @@ def decide(
         The run with the candidate arm.
     baseline : RunFacts or None
         The run with the baseline arm; None: both arms are in ``candidate`` (with ``compare``), or gates are absolute.
+    anchor : RunFacts, optional
+        The run of the last release, for gates that are held against it.
     gates, scorers, compare, policy
         As the suite declares them.
 
@@ -48,54 +59,78 @@ def decide(
     """
     if not gates:
         raise ConfigError("there is nothing to decide by", field="gates", mend="declare at least one gate")
-    found = matches(candidate, baseline, compare=compare)
     other = candidate if baseline is None and compare is not None else baseline
-    bench = Bench(candidate=candidate, baseline=other, scorers=scorers, alpha=policy.alpha)
+    if not any(gate.against == "anchor" for gate in gates):
+        anchor = None
+    found = Found(
+        baseline=matches(candidate, baseline, compare=compare),
+        anchor=[] if anchor is None else anchored(candidate, anchor, compare=compare),
+    )
+    bench = Bench(candidate=candidate, baseline=other, anchor=anchor, scorers=scorers, policy=policy)
     metrics = [metric_of(gate.metric, scorers) for gate in gates]
     for gate, metric in zip(gates, metrics, strict=True):
-        check_gate(gate, metric, candidate=candidate, baseline=other)
+        check_gate(gate, metric, candidate=candidate, other=bench.other(gate))
     scored = list(dict.fromkeys(metric.name for metric in metrics if not metric.built_in))
-    errors = _errors(candidate, other, found, scored)
-    broken = _broken(candidate, baseline, compare, scored)
-    rows = [] if broken else _rows(bench, gates, found)
+    errors = _errors(bench, found, scored)
+    broken = _broken(candidate, baseline, compare, scored) or _broken(candidate, anchor, compare, scored)
+    questions = [] if broken else ask(gates, found, columns=candidate.columns)
+    rows = _rows(bench, questions)
+    items = credible_drops(bench, questions)
     if broken is None:
         broken = too_many_errors(errors, max_error_rate=policy.max_error_rate)
         rows = [replace_row(row, verdict="invalid", reason=broken) for row in rows] if broken else rows
-    return _verdict(candidate, other, found, rows=rows, errors=errors, broken=broken, policy=policy)
+    return _verdict(bench, found, rows=rows, items=items, errors=errors, broken=broken)
 
 
-def apply_holm(judged: Sequence[Judged], *, alpha: float) -> list[MetricRow]:
-    """Correct the failures of one family of rows: each row that fails on its own must stand among all of them."""
+def share_alpha(judged: Sequence[Judged], *, level: float, adjust: Adjust, name: str) -> list[MetricRow]:
+    """Correct the failures of one family of rows: each row that fails on its own must stand among all of them.
+
+    Parameters
+    ----------
+    level : float
+        What the family shares: the rate of false failures, or of false ones among the failures.
+    adjust : callable
+        p-values to adjusted ones: Holm's, or Benjamini and Hochberg's for rows that only inform.
+    name : str
+        The flag of rows that do not stand.
+    """
     tests = [(index, one.ruling) for index, one in enumerate(judged) if one.ruling is not None]
     p_values = [1.0 if ruling.verdict == "pass" or ruling.p_value is None else ruling.p_value for _, ruling in tests]
     rows = [one.row for one in judged]
-    for (index, ruling), p, adjusted in zip(tests, p_values, holm(p_values), strict=True):
+    for (index, ruling), p, adjusted in zip(tests, p_values, adjust(p_values), strict=True):
         if ruling.verdict != "fail":
             continue
-        level = alpha * p / float(adjusted)
-        low, high = ruling.at(level)
-        rows[index] = replace_row(rows[index], low=low, high=high, confidence=1 - level)
-        if adjusted > alpha:
-            reason = f"worse on its own (p = {p:.2g}), but not among {len(tests)} rows that share one alpha"
-            flags = [*rows[index].flags, "holm"]
+        own = level * p / float(adjusted)
+        low, high = ruling.at(own)
+        rows[index] = replace_row(rows[index], low=low, high=high, confidence=1 - own)
+        if adjusted > level:
+            reason = f"worse on its own (p = {p:.2g}), but not among {len(tests)} rows that share one level"
+            flags = [*rows[index].flags, name]
             rows[index] = replace_row(rows[index], verdict="inconclusive", reason=reason, flags=flags)
     return rows
 
 
-def _rows(bench: Bench, gates: Sequence[Gate], found: Sequence[Match]) -> list[MetricRow]:
-    judged = [bench.judge(gate, match) for gate in gates for match in found]
+def _rows(bench: Bench, questions: Sequence[Question]) -> list[MetricRow]:
+    judged = [bench.judge(question) for question in questions]
     rows: dict[int, MetricRow] = {id(one): one.row for one in judged}
-    for tier in ("blocking", "warning"):
+    families: dict[Tier, tuple[float, Adjust, str]] = {
+        "blocking": (bench.alpha, holm, "holm"),
+        "warning": (bench.alpha, holm, "holm"),
+        "monitor": (FALSE_DISCOVERY, benjamini_hochberg, "false_discovery"),
+    }
+    for tier, (level, adjust, name) in families.items():
         family = [one for one in judged if one.row.tier == tier]
-        rows |= zip(map(id, family), apply_holm(family, alpha=bench.alpha), strict=True)
+        rows |= zip(map(id, family), share_alpha(family, level=level, adjust=adjust, name=name), strict=True)
     return [rows[id(one)] for one in judged]
 
 
-def _errors(candidate: RunFacts, other: RunFacts | None, found: Sequence[Match], scored: Sequence[str]) -> Errors:
-    ours, theirs = cells_of(found)
+def _errors(bench: Bench, found: Found, scored: Sequence[str]) -> Errors:
+    ours, theirs = cells_of(found.baseline)
+    _, anchors = cells_of(found.anchor)
     return Errors(
-        candidate=count_arm(candidate, ours, scorers=scored),
-        baseline=None if other is None else count_arm(other, theirs, scorers=scored),
+        candidate=count_arm(bench.candidate, ours, scorers=scored),
+        baseline=None if bench.baseline is None else count_arm(bench.baseline, theirs, scorers=scored),
+        anchor=None if bench.anchor is None else count_arm(bench.anchor, anchors, scorers=scored),
     )
 
 
@@ -110,19 +145,20 @@ def _broken(
 
 
 def _verdict(
-    candidate: RunFacts,
-    other: RunFacts | None,
-    found: Sequence[Match],
+    bench: Bench,
+    found: Found,
     *,
     rows: list[MetricRow],
+    items: list[ItemRow],
     errors: Errors,
     broken: str | None,
-    policy: Policy,
 ) -> Verdict:
+    policy = bench.policy
     word, reason = _worst(rows) if broken is None else _invalid(broken)
     kept = policy.on_inconclusive == "keep" or word != "inconclusive"
     mapped: Word = "pass" if policy.on_inconclusive == "pass" else "fail"
-    ours, theirs = cells_of(found)
+    ours, theirs = cells_of(found.baseline)
+    _, anchors = cells_of(found.anchor)
     return Verdict(
         verdict=word,
         reason=reason,
@@ -131,8 +167,10 @@ def _verdict(
         alpha=policy.alpha,
         metrics=rows,
         errors=errors,
-        candidate=arm_facts(candidate, ours),
-        baseline=None if other is None else arm_facts(other, theirs),
+        candidate=arm_facts(bench.candidate, ours),
+        baseline=None if bench.baseline is None else arm_facts(bench.baseline, theirs),
+        anchor=None if bench.anchor is None else arm_facts(bench.anchor, anchors),
+        items=items,
     )
 
 

@@ -77,12 +77,16 @@ def decide_items(
     cluster: Ints | None,
     bounds: Bounds | None,
     n_rows: tuple[int | None, int | None],
+    strict: bool = False,
 ) -> Decision:
-    """Decide on item means; ``n_rows`` of an arm is given where its scores are binary."""
+    """Decide on item means; ``n_rows`` of an arm is given where its scores are binary.
+
+    ``strict``: it fails only when it is surely worse by more than the margin.
+    """
     limits = PairedLimits.of(candidate, baseline, cluster=cluster, bounds=bounds, n_rows=n_rows)
     rule = Rule(
         floor=-margin,
-        ceiling=0.0,
+        ceiling=-margin if strict else 0.0,
         guard=sign_test(candidate, baseline, bounds=bounds),
         clustered=cluster is not None,
         bounded=bounds is not None,

@@ -10,15 +10,17 @@ from headgate.decide.cells import Match
 from headgate.decide.facts import RunFacts
 from headgate.decide.metric import Metric, metric_of
 from headgate.decide.missing import not_run
+from headgate.decide.questions import Question
 from headgate.decide.reasons import reason_of
 from headgate.decide.rules import Ruling, margin_rule, max_ratio_rule, max_rule, min_rule
 from headgate.decide.tables import Items, items_of
 from headgate.decide.tolerance import occurrences
 from headgate.decide.verdict import MetricRow, Word
 from headgate.errors import ConfigError, StatisticsError
-from headgate.suite.model import Gate, Scorer
+from headgate.suite.model import Gate, Policy, Scorer
 
 RELATIVE: Final = frozenset({"margin", "max_ratio"})
+_SMALL_SLICE: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,38 +33,52 @@ class Judged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
-    """Where gates are judged: both runs (the same one where both arms are in it), the scorers, and alpha."""
+    """Where gates are judged: the runs (one and the same where both arms are in it), the scorers, and the policy."""
 
     candidate: RunFacts
     baseline: RunFacts | None
+    anchor: RunFacts | None
     scorers: Sequence[Scorer]
-    alpha: float
+    policy: Policy
 
-    def judge(self, gate: Gate, match: Match) -> Judged:
+    @property
+    def alpha(self) -> float:
+        """The declared level."""
+        return self.policy.alpha
+
+    def other(self, gate: Gate) -> RunFacts | None:
+        """Return the run that a gate compares with."""
+        if gate.rule not in RELATIVE:
+            return None
+        return self.anchor if gate.against == "anchor" else self.baseline
+
+    def judge(self, question: Question) -> Judged:
         """Judge a gate in a cell; values that allow no estimate make the row invalid.
 
         Raises
         ------
         ConfigError
-            If the gate asks for what the runs do not have.
+            If zero tolerance asks for seeds, or for a best value, that there are not.
         """
+        gate, match = question.gate, question.match
         metric = metric_of(gate.metric, self.scorers)
-        check_gate(gate, metric, candidate=self.candidate, baseline=self.baseline)
         try:
             if gate.rule == "zero_tolerance":
                 return self._tolerance(gate, match, metric)
-            return self._test(gate, match, metric)
+            judged = self._test(gate, match, metric)
+            return _displayed(judged) if question.is_slice and _is_small(judged.row) else judged
         except StatisticsError as error:
             row = _row(gate, match, alpha=self.alpha, verdict="invalid", reason=str(error))
             return Judged(row=row, ruling=None)
 
     def _test(self, gate: Gate, match: Match, metric: Metric) -> Judged:
-        other = self.baseline if gate.rule in RELATIVE else None
-        items = items_of(self.candidate, other, metric=metric, cells=(match.candidate, match.baseline))
-        absent = not_run(self.candidate, match.candidate)
+        candidate, other = self.candidate.only(match.where), self.other(gate)
+        other = None if other is None else other.only(match.where)
+        items = items_of(candidate, other, metric=metric, cells=(match.candidate, match.baseline))
+        absent = not_run(candidate, match.candidate)
         if other is not None and match.baseline is not None:
             absent += not_run(other, match.baseline)
-        ruling = _flagged(rule_on(items, gate, metric, alpha=self.alpha), items, metric, absent=absent)
+        ruling = _flagged(rule_on(items, gate, metric, policy=self.policy), items, metric, absent=absent)
         row = _row(
             gate,
             match,
@@ -75,8 +91,9 @@ class Bench:
         return Judged(row=row, ruling=ruling)
 
     def _tolerance(self, gate: Gate, match: Match, metric: Metric) -> Judged:
-        found = occurrences(self.candidate, metric=metric, cell=match.candidate, reproduce=gate.reproduce)
-        absent = not_run(self.candidate, match.candidate)
+        candidate = self.candidate.only(match.where)
+        found = occurrences(candidate, metric=metric, cell=match.candidate, reproduce=gate.reproduce)
+        absent = not_run(candidate, match.candidate)
         verdict = "inconclusive" if absent and found.verdict == "pass" else found.verdict
         reason = f"{found.seen} of {found.items} items show it"
         reason += f", {found.possible - found.seen} more may" if found.possible > found.seen else ""
@@ -88,14 +105,29 @@ class Bench:
         return Judged(row=replace_row(row, **seen, n_jobs=found.jobs, method="Clopper-Pearson"), ruling=None)
 
 
-def check_gate(gate: Gate, metric: Metric, *, candidate: RunFacts, baseline: RunFacts | None) -> None:
-    """Raise ConfigError if a gate asks for a baseline or for scores that are not there."""
-    if gate.rule in RELATIVE and baseline is None:
+def _is_small(row: MetricRow) -> bool:
+    """Tell whether a slice holds too little to say anything of."""
+    return row.n_items < _SMALL_SLICE
+
+
+def _displayed(judged: Judged) -> Judged:
+    """Return a slice that is shown and not tested: it takes no part in the family of its tier."""
+    reason = f"shown only: a slice of fewer than {_SMALL_SLICE} items is not judged"
+    flags = [*judged.row.flags, "small_slice"]
+    return Judged(row=replace_row(judged.row, verdict="inconclusive", reason=reason, flags=flags), ruling=None)
+
+
+def check_gate(gate: Gate, metric: Metric, *, candidate: RunFacts, other: RunFacts | None) -> None:
+    """Raise ConfigError if a gate asks for a run to compare with, or for scores, that are not there."""
+    if gate.rule in RELATIVE and other is None:
+        anchor = gate.against == "anchor"
         raise ConfigError(
-            "needs a baseline, and there is none",
+            "needs an anchor run, and there is none" if anchor else "needs a baseline, and there is none",
             field=f"gates.{gate.rule}",
             value=gate.metric,
-            mend="give the suite a `compare`, or name a baseline run",
+            mend="name the last release: --anchor RUN"
+            if anchor
+            else "give the suite a `compare`, or name a baseline run",
         )
     if not metric.built_in and metric.name not in candidate.scorers:
         raise ConfigError(
@@ -106,17 +138,20 @@ def check_gate(gate: Gate, metric: Metric, *, candidate: RunFacts, baseline: Run
         )
 
 
-def rule_on(items: Items, gate: Gate, metric: Metric, *, alpha: float) -> Ruling:
+def rule_on(items: Items, gate: Gate, metric: Metric, *, policy: Policy) -> Ruling:
     """Apply a gate's rule to item means."""
-    bounds, better = metric.bounds, metric.higher_is_better
+    bounds, better, alpha = metric.bounds, metric.higher_is_better, policy.alpha
+    strict = policy.fail_rule == "beyond_margin"
     if gate.margin is not None:
-        return margin_rule(items, margin=gate.margin, alpha=alpha, bounds=bounds, higher_is_better=better)
+        return margin_rule(
+            items, margin=gate.margin, alpha=alpha, bounds=bounds, higher_is_better=better, strict=strict
+        )
     if gate.min is not None:
         return min_rule(items, least=gate.min, alpha=alpha, bounds=bounds)
     if gate.max is not None:
         return max_rule(items, most=gate.max, alpha=alpha, bounds=bounds)
     assert gate.max_ratio is not None
-    return max_ratio_rule(items, most=gate.max_ratio, alpha=alpha)
+    return max_ratio_rule(items, most=gate.max_ratio, alpha=alpha, strict=strict)
 
 
 def replace_row(row: MetricRow, **changes: object) -> MetricRow:
@@ -171,6 +206,7 @@ def _row(
         p_value=None if ruling is None else ruling.p_value,
         verdict=verdict,
         needed_items=None if ruling is None else ruling.needed_items,
+        needed_seeds=None if ruling is None else ruling.needed_seeds,
         mde=None if ruling is None else ruling.mde,
         flags=[] if ruling is None else list(ruling.flags),
         reason=reason,

@@ -48,20 +48,28 @@ class Ruling:
     flags: tuple[str, ...]
     method: str
     needed_items: int | None
+    needed_seeds: int | None
     mde: float | None
     n_items: int
     at: Callable[[float], tuple[float, float]]
 
 
-def margin_rule(items: Items, *, margin: float, alpha: float, bounds: Bounds | None, higher_is_better: bool) -> Ruling:
-    """Ask that the candidate is not worse than the baseline by more than a margin."""
+def margin_rule(
+    items: Items, *, margin: float, alpha: float, bounds: Bounds | None, higher_is_better: bool, strict: bool = False
+) -> Ruling:
+    """Ask that the candidate is not worse than the baseline by more than a margin.
+
+    It fails when the candidate is surely worse; ``strict``: only when it is surely worse by more than the margin.
+    """
     c, b = _both(items)
     if not higher_is_better:
         c, b = c.flipped(bounds), b.flipped(bounds)
     rows = (c.binary_rows, b.binary_rows)
 
     def decide(arms: Arms) -> Decision:
-        return decide_items(*arms, margin=margin, alpha=alpha, cluster=items.cluster, bounds=bounds, n_rows=rows)
+        return decide_items(
+            *arms, margin=margin, alpha=alpha, cluster=items.cluster, bounds=bounds, n_rows=rows, strict=strict
+        )
 
     found = [decide((c.low, b.high)), decide((c.high, b.low))] if items.n_missing else [decide((c.low, b.low))]
     ruling = _ruling(found, items, alpha=alpha, units=_same, width=_same)
@@ -84,7 +92,7 @@ def max_rule(items: Items, *, most: float, alpha: float, bounds: Bounds | None) 
     return replace(ruling, estimate=items.candidate.mean)
 
 
-def max_ratio_rule(items: Items, *, most: float, alpha: float) -> Ruling:
+def max_ratio_rule(items: Items, *, most: float, alpha: float, strict: bool = False) -> Ruling:
     """Ask that the geometric mean of candidate / baseline over items is at most so much.
 
     Raises
@@ -101,11 +109,12 @@ def max_ratio_rule(items: Items, *, most: float, alpha: float) -> Ruling:
         raise StatisticsError("no item has a value in both arms")
     cluster = None if items.cluster is None else np.unique(items.cluster[complete], return_inverse=True)[1]
     limits = PairedLimits.of(-np.log(c.seen[complete]), -np.log(b.seen[complete]), cluster=cluster, bounds=None)
-    rule = Rule(floor=-math.log(most), ceiling=0.0, clustered=cluster is not None, bounded=False)
+    floor = -math.log(most)
+    rule = Rule(floor=floor, ceiling=floor if strict else 0.0, clustered=cluster is not None, bounded=False)
     decision = rule.decide(limits, alpha=alpha)
     ruling = _ruling([decision], items, alpha=alpha, units=_inverse_log, width=math.expm1)
     turned = _turned(ruling, method="t of log ratio")
-    return replace(turned, n_items=int(complete.sum()))
+    return replace(turned, n_items=int(complete.sum()), needed_seeds=None)
 
 
 def _both(items: Items) -> tuple[ArmItems, ArmItems]:
@@ -139,6 +148,7 @@ def _ruling(found: list[Decision], items: Items, *, alpha: float, units: Units, 
         return units(min(lows)), units(max(highs))
 
     low, high = at(alpha)
+    needed = needed_items(worst, n_items=items.n_items, alpha=alpha) if outcome == "inconclusive" else None
     return Ruling(
         verdict=outcome,
         estimate=units(worst.value),
@@ -147,11 +157,25 @@ def _ruling(found: list[Decision], items: Items, *, alpha: float, units: Units, 
         p_value=max(decision.p_value for decision in found),
         flags=tuple(flags),
         method=worst.limits.method,
-        needed_items=needed_items(worst, n_items=items.n_items, alpha=alpha) if outcome == "inconclusive" else None,
+        needed_items=needed,
+        needed_seeds=None if needed is None else _needed_seeds(items, worst, needed),
         mde=_finite(width, detectable(worst)),
         n_items=items.n_items,
         at=at,
     )
+
+
+def _needed_seeds(items: Items, decision: Decision, needed: int) -> int | None:
+    """Return the seeds that give the same items as much information as ``needed`` items; None where none do.
+
+    Seeds take away what items vary by from seed to seed, and nothing of what they differ by.
+    """
+    arms = [items.candidate] if items.baseline is None else [items.candidate, items.baseline]
+    within, seeds = sum(arm.within for arm in arms), min(arm.n_rows for arm in arms) / items.n_items
+    variance = decision.limits.spread.se**2
+    noise = min(float(np.mean(within)) / items.n_items, variance)  # nan where an item has one seed
+    rest = variance * items.n_items / needed - (variance - noise)
+    return math.ceil(seeds * noise / rest) if rest > 0 and noise > 0 else None
 
 
 def _mirrored(ruling: Ruling, mirror: float) -> Ruling:

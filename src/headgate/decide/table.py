@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
+
+SHOWN_ITEMS: Final = 10
+"""Items that are credibly worse of which a report shows the facts."""
 
 _HEADS = ("verdict", "metric", "cell", "rule", "baseline", "candidate", "estimate", "interval", "items")
 
@@ -30,10 +33,22 @@ def verdict_table(verdict: Verdict) -> str:
     lines += [
         f"  {one_line(row.name)}: {one_line(row.reason, limit=400)}" for row in verdict.metrics if row.verdict != "pass"
     ]
-    lines += ["", _jobs("candidate", verdict.errors.candidate)]
-    if verdict.errors.baseline is not None:
-        lines.append(_jobs("baseline", verdict.errors.baseline))
-    return "\n".join(lines)
+    lines += _worse_items(verdict)
+    arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
+    return "\n".join([*lines, "", *(_jobs(name, counts) for name, counts in arms.items() if counts is not None)])
+
+
+def _worse_items(verdict: Verdict) -> list[str]:
+    """Return the items that are credibly worse, a few of them."""
+    if not verdict.items:
+        return []
+    shown = [
+        f"  {one_line(item.item_id, limit=60)}: {one_line(item.name, limit=32)} {_number(item.baseline_mean)} -> "
+        f"{_number(item.candidate_mean)} on {one_line(' '.join(item.cell.values()), limit=40)} (p = {item.p_value:.2g})"
+        for item in verdict.items[:SHOWN_ITEMS]
+    ]
+    more = len(verdict.items) - len(shown)
+    return ["", "items that are consistently worse:", *shown, *([f"  and {more} more in verdict.json"] if more else [])]
 
 
 def _cells(row: MetricRow) -> tuple[str, ...]:

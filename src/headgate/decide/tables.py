@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headgate.decide.cells import Cell
 from headgate.decide.facts import RunFacts
 from headgate.decide.metric import Metric
 from headgate.errors import StatisticsError
+from headgate.stats.sums import group_sums
 from headgate.stats.values import Bounds, Floats, Ints
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class ArmItems:
         Means with what is missing at the lower and at the upper bound; the same array where nothing is missing.
     seen : ndarray, shape (n_items,)
         Means of what is there; nan for an item without any value.
+    within : ndarray, shape (n_items,)
+        Variance of each item's mean over its seeds; nan where an item has fewer than two values.
     n_rows : int
         Jobs behind them.
     n_missing : int
@@ -38,6 +42,7 @@ class ArmItems:
     low: Floats
     high: Floats
     seen: Floats
+    within: Floats
     n_rows: int
     n_missing: int
     binary: bool
@@ -59,6 +64,7 @@ class ArmItems:
             low=mirror - self.high,
             high=mirror - self.low,
             seen=mirror - self.seen,
+            within=self.within,
             n_rows=self.n_rows,
             n_missing=self.n_missing,
             binary=self.binary,
@@ -108,12 +114,12 @@ def items_of(
     """
     import polars as pl
 
-    frame = _item_frame(candidate, metric, cells[0]).rename({"total": "c_total", "n": "c_n", "rows": "c_rows"})
+    frame = _item_frame(candidate, metric, cells[0]).rename(_named("c"))
     binary = [_is_binary(candidate, metric, cells[0])]
     arms = ["c"]
     if baseline is not None and cells[1] is not None:
         other = _item_frame(baseline, metric, cells[1]).drop("cluster")
-        frame = frame.join(other.rename({"total": "b_total", "n": "b_n", "rows": "b_rows"}), on="item_id")
+        frame = frame.join(other.rename(_named("b")), on="item_id")
         binary.append(_is_binary(baseline, metric, cells[1]))
         arms.append("b")
     missing = {arm: int(frame[f"{arm}_rows"].sum()) - int(frame[f"{arm}_n"].sum()) for arm in arms}
@@ -127,6 +133,10 @@ def items_of(
         for arm, is_binary in zip(arms, binary, strict=True)
     ]
     return Items(candidate=found[0], baseline=found[1] if len(found) > 1 else None, cluster=_clusters(frame))
+
+
+def _named(arm: str) -> dict[str, str]:
+    return {name: f"{arm}_{name}" for name in ("total", "squares", "n", "rows")}
 
 
 def cell_rows(frame: pl.DataFrame, cell: Cell) -> pl.DataFrame:
@@ -158,13 +168,28 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
 
 
 def _item_frame(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
-    """Return item_id, cluster, total, n (values) and rows (jobs) of every item with a row."""
+    """Return item_id, cluster, total, squares, n (values) and rows (jobs) of every item with a row, sorted."""
     import polars as pl
 
     values = checked_values(facts, metric, cell)
-    jobs = cell_rows(facts.results, cell).group_by("item_id").agg(pl.col("cluster").first(), rows=pl.len())
-    sums = values.group_by("item_id").agg(total=pl.col("value").sum(), n=pl.len())
-    return jobs.join(sums, on="item_id", how="left").with_columns(pl.col("total", "n").fill_null(0))
+    rows = cell_rows(facts.results, cell)
+    jobs = rows.group_by("item_id").agg(pl.col("cluster").first(), rows=pl.len()).sort("item_id").with_row_index("code")
+    found = values.join(jobs.select("item_id", "code"), on="item_id")
+    codes = found["code"].to_numpy().astype(np.int64)
+    counts = np.bincount(codes, minlength=jobs.height)
+    totals, squares = _totals(found["value"].to_numpy(), codes, counts)
+    return jobs.drop("code").with_columns(total=pl.Series(totals), squares=pl.Series(squares), n=pl.Series(counts))
+
+
+def _totals(values: Floats, codes: Ints, counts: NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Return the sum of every item, and its squared deviations; no order of the rows changes a bit of them."""
+    if not values.size:
+        return np.zeros(counts.size), np.zeros(counts.size)
+    totals = group_sums(values, codes, counts)
+    if counts.max() < 2:
+        return totals, np.zeros(counts.size)
+    deviations = values - (totals / np.maximum(counts, 1))[codes]
+    return totals, group_sums(deviations * deviations, codes, counts)
 
 
 def _refuse(values: pl.DataFrame, metric: Metric, cell: Cell) -> None:
@@ -192,14 +217,18 @@ def _is_binary(facts: RunFacts, metric: Metric, cell: Cell) -> bool:
 
 
 def _arm(frame: pl.DataFrame, arm: str, *, metric: Metric, binary: bool, missing: int) -> ArmItems:
-    total, n, rows = (frame[f"{arm}_{name}"].to_numpy().astype(np.float64) for name in ("total", "n", "rows"))
+    total, squares, n, rows = (frame[name].to_numpy().astype(np.float64) for name in _named(arm).values())
     seen = np.full(total.size, np.nan)
     np.divide(total, n, out=seen, where=n > 0)
     low = high = seen
     if metric.bounds is not None:
         low, high = ((total + (rows - n) * bound) / rows for bound in metric.bounds)
         low, high = (np.clip(side, *metric.bounds) for side in (low, high))
-    return ArmItems(low=low, high=high, seen=seen, n_rows=int(rows.sum()), n_missing=missing, binary=binary)
+    within = np.full(total.size, np.nan)
+    np.divide(squares, (n - 1) * n, out=within, where=n > 1)
+    return ArmItems(
+        low=low, high=high, seen=seen, within=within, n_rows=int(rows.sum()), n_missing=missing, binary=binary
+    )
 
 
 def _clusters(frame: pl.DataFrame) -> Ints | None:

@@ -49,6 +49,8 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Smallest alpha at which the rule would fail.
     needed_items : int or None
         Items that would decide if the estimates stayed as they are; only where it is inconclusive.
+    needed_seeds : int or None
+        Seeds of the same items that would decide; null where no number of them would, or one seed tells nothing.
     mde : float or None
         Smallest true change that would be seen with 80 % power.
     """
@@ -71,9 +73,31 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     p_value: float | None
     verdict: Word
     needed_items: int | None
+    needed_seeds: int | None
     mde: float | None
     flags: list[str]
     reason: str
+
+
+class ItemRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An item that is credibly worse over its seeds, whatever the mean of all items says.
+
+    Attributes
+    ----------
+    name : str
+        The metric.
+    cell : dict
+        As in :class:`MetricRow`.
+    p_value : float
+        Adjusted for the items of the cell that could be found: among those listed, about one in ten is chance.
+    """
+
+    name: str
+    cell: dict[str, str]
+    item_id: str
+    baseline_mean: float
+    candidate_mean: float
+    p_value: float
 
 
 class ArmErrors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,10 +113,11 @@ class ArmErrors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Counts of both arms."""
+    """Counts of the arms."""
 
     candidate: ArmErrors
     baseline: ArmErrors | None
+    anchor: ArmErrors | None = None
 
 
 class ArmFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,8 +150,10 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         One per gate and cell.
     errors : Errors
         Counts per arm.
-    candidate, baseline : ArmFacts
-        The arms; ``baseline`` is null where every gate is absolute.
+    candidate, baseline, anchor : ArmFacts
+        The arms; ``baseline`` is null where every gate is absolute, ``anchor`` where no gate is held against one.
+    items : list of ItemRow
+        Items that are credibly worse over their seeds. They inform; they never decide.
     looks : list
         Looks of a sequential run; empty otherwise.
     """
@@ -140,6 +167,8 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     errors: Errors
     candidate: ArmFacts
     baseline: ArmFacts | None
+    anchor: ArmFacts | None = None
+    items: list[ItemRow] = []
     looks: list[dict[str, Any]] = []
 
     def to_json(self) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from headgate.decide.table import SHOWN_ITEMS
 from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
 from headgate.report.inert import markdown
 
@@ -22,13 +23,25 @@ def verdict_markdown(verdict: Verdict) -> str:
         _HEAD,
         "|" + "---|" * 10,
         *(_row(row) for row in verdict.metrics),
+        *_worse_items(verdict),
         "",
-        _jobs("candidate", verdict.errors.candidate),
     ]
-    if verdict.errors.baseline is not None:
-        lines.append(_jobs("baseline", verdict.errors.baseline))
+    arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
+    lines += [_jobs(name, counts) for name, counts in arms.items() if counts is not None]
     lines += ["", f"Error rates are held at {verdict.alpha:g}; limits are one-sided."]
     return "\n".join(lines) + "\n"
+
+
+def _worse_items(verdict: Verdict) -> list[str]:
+    if not verdict.items:
+        return []
+    shown = [
+        f"- {markdown(item.item_id)}: {markdown(item.name)} {_number(item.baseline_mean)} → "
+        f"{_number(item.candidate_mean)} on {markdown(' '.join(item.cell.values()))} (p = {item.p_value:.2g})"
+        for item in verdict.items[:SHOWN_ITEMS]
+    ]
+    more = len(verdict.items) - len(shown)
+    return ["", "Items that are consistently worse:", "", *shown, *([f"- and {more} more"] if more else [])]
 
 
 def _row(row: MetricRow) -> str:

@@ -76,7 +76,7 @@ def as_labels(labels: ArrayLike, *, length: int, name: str) -> tuple[NDArray[np.
 
 
 def _as_codes(array: NDArray[np.integer]) -> tuple[NDArray[np.generic], Ints]:
-    """Return labels that are small whole numbers, and their codes: without sorting, as they are where none is left out."""
+    """Return the distinct labels, which are small whole numbers, and their codes, without sorting."""
     codes = array.astype(np.int64, copy=False)
     present = np.bincount(codes) > 0
     ids = np.flatnonzero(present).astype(array.dtype)

@@ -122,11 +122,11 @@ Record = tuple[int | None, dict[str, Any]]
 
 def _numbered(source: Items, base: Path, file: Path | None) -> Iterator[tuple[int, Record]]:
     records = _inline(source, file) if source.path is None else _records(base / source.path, file)
-    wanted = {key: _text(value) for key, value in source.where.items()}
+    wanted = {key: column_text(value) for key, value in source.where.items()}
     kept = (
         (number, record)
         for number, record in enumerate(records, 1)
-        if all(key in record[1] and _text(record[1][key]) == value for key, value in wanted.items())
+        if all(key in record[1] and column_text(record[1][key]) == value for key, value in wanted.items())
     )
     return islice(kept, source.limit)
 
@@ -264,7 +264,7 @@ def _plain(value: Any, path: Path, where: str) -> Any:
 def _row(source: Items, place: Path | None, number: int, line: int | None, variables: dict[str, Any]) -> Row:
     def column(name: str, *, declared: bool) -> str | None:
         if name in variables:
-            return _text(variables[name])
+            return column_text(variables[name])
         if not declared:
             return None
         raise ConfigError(
@@ -294,7 +294,8 @@ def _row(source: Items, place: Path | None, number: int, line: int | None, varia
     )
 
 
-def _text(value: Any) -> str | None:
+def column_text(value: Any) -> str | None:
+    """Return a column's value as text, as ``where`` compares it: what is no text as canonical JSON; None stays None."""
     if value is None or isinstance(value, str):
         return value
     return canonical_json(value).decode()

@@ -302,6 +302,15 @@ class Gate(Part):
     tier: Literal["blocking", "warning", "monitor"] = Field(
         "blocking", description="Whether it can fail the verdict, is only said, or only informs"
     )
+    where: dict[str, str] = Field(
+        default_factory=dict[str, str], description="Judge only the items whose columns have these values"
+    )
+    slices: list[str] = Field(
+        default_factory=list[str], description="Item columns: each of their values is judged too, as a monitor"
+    )
+    against: Literal["baseline", "anchor"] = Field(
+        "baseline", description="What a margin or ratio is measured against: the baseline, or the anchor (last release)"
+    )
 
     @model_validator(mode="after")
     def _one_rule(self) -> Self:
@@ -316,6 +325,12 @@ class Gate(Part):
             wanted, of = map(int, self.reproduce.split("/"))
             if wanted > of:
                 raise ValueError(f"`reproduce` {self.reproduce!r} asks for more seeds than it looks at")
+        if self.against == "anchor" and self.rule not in {"margin", "max_ratio"}:
+            raise ValueError(
+                f"`against: anchor` goes with `margin` or `max_ratio`: `{self.rule}` compares with nothing"
+            )
+        if twice := sorted(set(self.where) & set(self.slices)):
+            raise ValueError(f"`{twice[0]}` stands in `where` and in `slices`")
         return self
 
     @property
@@ -329,6 +344,12 @@ class Policy(Part):
 
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Declared rate of false blocks and of false passes")
     on_inconclusive: Literal["keep", "pass", "fail"] = Field("keep", description="What exit code 20 becomes")
+    fail_rule: Literal["worse", "beyond_margin"] = Field(
+        "worse", description="A margin fails when the candidate is surely worse, or only when surely by more than it"
+    )
+    target: Literal["population", "suite"] = Field(
+        "population", description="Whether items stand for future traffic, or the verdict is about exactly these"
+    )
     max_error_rate: float = Field(
         0.01, ge=0, lt=1, description="Share of errored jobs above which the verdict is invalid"
     )
