@@ -39,20 +39,22 @@ def test_many_seeds_are_left_to_welch():
     ours, theirs = rng.normal(0.0, 1.0, 40), rng.normal(0.4, 2.0, 30)
     welch = reference.ttest_ind(ours, theirs, equal_var=False, alternative="less").pvalue
     assert drop_p_values([ours], [theirs])[0][0] == pytest.approx(welch)
-    flat = [np.zeros(40), np.ones(40)]
+    flat = np.repeat([[0.0], [1.0]], 40, axis=1)
     assert list(drop_p_values(flat, flat[::-1])[0]) == [0.0, 1.0]
 
 
 def test_the_level_holds_where_nothing_changed():
     rng = np.random.default_rng(2)
-    p, _ = drop_p_values(list(rng.random((2000, 5)) < 0.7), list(rng.random((2000, 5)) < 0.7))
+    p, _ = drop_p_values(rng.random((2000, 5)) < 0.7, rng.random((2000, 5)) < 0.7)
     assert np.mean(p <= 0.05) <= 0.05
-    worse, _ = drop_p_values(list(rng.random((2000, 5)) < 0.1), list(rng.random((2000, 5)) < 0.9))
+    worse, _ = drop_p_values(rng.random((2000, 5)) < 0.1, rng.random((2000, 5)) < 0.9)
     assert np.mean(worse <= 0.05) > 0.6
 
 
 def test_what_is_no_pair_is_refused():
     with pytest.raises(StatisticsError, match="2 items and baseline 1"):
         drop_p_values([[1], [2]], [[1]])
-    with pytest.raises(StatisticsError, match=r"candidate\[1\]\[0\] is nan"):
+    with pytest.raises(StatisticsError, match=r"candidate\[1, 0\] is nan"):
         drop_p_values([[1.0], [float("nan")]], [[1.0], [1.0]])
+    with pytest.raises(StatisticsError, match="a row per item"):
+        drop_p_values([1, 0], [1, 1])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from headgate.decide.facts import item_names, item_numbers
 from headgate.decide.metric import metric_of
 from headgate.decide.questions import Question
 from headgate.decide.rows import Bench
@@ -14,6 +16,7 @@ from headgate.decide.tables import checked_values
 from headgate.decide.verdict import ItemRow
 from headgate.errors import StatisticsError
 from headgate.stats import discoveries, drop_p_values
+from headgate.stats.values import Floats, Ints
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +38,6 @@ def credible_drops(bench: Bench, questions: Sequence[Question]) -> list[ItemRow]
 
 
 def _of_cell(bench: Bench, question: Question) -> Iterator[ItemRow]:
-    import polars as pl
 
     gate, match = question.gate, question.match
     metric, other = metric_of(gate.metric, bench.scorers), bench.other(gate)
@@ -46,27 +48,52 @@ def _of_cell(bench: Bench, question: Question) -> Iterator[ItemRow]:
         theirs = checked_values(other.only(match.where), metric, match.baseline)
     except StatisticsError:  # its row says so
         return
-    both = _seeds(ours, "c").join(_seeds(theirs, "b"), on="item_id").sort("item_id")
-    both = both.filter((pl.col("c").list.len() > 1) & (pl.col("b").list.len() > 1))
-    if both.is_empty():
-        return
     sign = 1.0 if metric.higher_is_better else -1.0
-    arms = [[sign * np.sort(values.to_numpy()) for values in both[name]] for name in ("c", "b")]
-    adjusted = discoveries(*drop_p_values(*arms), q=FALSE_DISCOVERY)
+    items, means, tests = _tested(ours, theirs, sign)
+    adjusted = discoveries(*tests, q=FALSE_DISCOVERY)
     for index in np.argsort(adjusted, kind="stable")[:_MOST]:
         if adjusted[index] > FALSE_DISCOVERY:
             return
         yield ItemRow(
             name=gate.metric,
             cell=match.name,
-            item_id=both["item_id"][int(index)],
-            baseline_mean=sign * float(arms[1][index].mean()),
-            candidate_mean=sign * float(arms[0][index].mean()),
+            item_id=items[index],
+            baseline_mean=float(means[1, index]),
+            candidate_mean=float(means[0, index]),
             p_value=float(adjusted[index]),
         )
 
 
-def _seeds(values: pl.DataFrame, name: str) -> pl.DataFrame:
-    import polars as pl
+def _tested(ours: pl.DataFrame, theirs: pl.DataFrame, sign: float) -> tuple[list[str], Floats, Floats]:
+    """Return the items with several seeds in both arms, their means, and p-values with the smallest possible ones."""
+    arms = [_Seeds.of(ours), _Seeds.of(theirs)]
+    size = min(arm.counts.size for arm in arms)
+    several = [np.where(arm.counts[:size] > 1, arm.counts[:size], 0) for arm in arms]
+    items, means, tests = [np.empty(0, np.int64)], [np.empty((2, 0))], [np.empty((2, 0))]
+    for n_c, n_b in {(int(c), int(b)) for c, b in np.unique(np.stack(several), axis=1).T if c and b}:
+        chosen = np.flatnonzero((several[0] == n_c) & (several[1] == n_b))
+        values = [arm.of_items(chosen, n) for arm, n in zip(arms, (n_c, n_b), strict=True)]
+        items.append(chosen)
+        means.append(np.stack([value.mean(axis=1) for value in values]))
+        tests.append(np.stack(drop_p_values(*(sign * value for value in values))))
+    return item_names(ours, np.concatenate(items)), np.hstack(means), np.hstack(tests)
 
-    return values.group_by("item_id").agg(pl.col("value").alias(name))
+
+@dataclass(frozen=True, slots=True)
+class _Seeds:
+    """Values sorted by item number and size, and how many each item has."""
+
+    values: Floats
+    counts: Ints
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> _Seeds:
+        numbers, values = item_numbers(rows), rows["value"].to_numpy()
+        order = np.lexsort((values, numbers))  # equal multisets of seeds look alike
+        return cls(values[order], np.bincount(numbers))
+
+    def of_items(self, items: Ints, n: int) -> Floats:
+        """Return the values of items with ``n`` of them, a row each."""
+        starts = np.cumsum(self.counts) - self.counts
+        rows: Floats = self.values[starts[items][:, None] + np.arange(n)]
+        return rows

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from headgate.stats.values import Ints
 from headgate.store.provenance import Git
 
 if TYPE_CHECKING:
@@ -63,10 +66,55 @@ class RunFacts:
 
         assert self.columns is not None
         chosen = self.columns.filter(pl.all_horizontal(pl.col(name) == value for name, value in where.items()))
-        ids = chosen["item_id"].implode()
+        ids = chosen["item_id"].cast(pl.String).cast(self.results.schema["item_id"], strict=False).drop_nulls()
         return replace(
             self,
             n_items=chosen.height,
-            results=self.results.filter(pl.col("item_id").is_in(ids)),
-            scores=self.scores.filter(pl.col("item_id").is_in(ids)),
+            results=self.results.filter(pl.col("item_id").is_in(ids.implode())),
+            scores=self.scores.filter(pl.col("item_id").is_in(ids.implode())),
         )
+
+
+def number_items(runs: Sequence[RunFacts]) -> list[RunFacts]:
+    """Return runs whose items are numbered alike: ids are then a ``polars.Enum``, not texts.
+
+    Only the first of neighbouring rows of one item is looked up: stored rows are sorted by item.
+    """
+    import polars as pl
+
+    frames = [frame for run in runs for frame in (run.results, run.scores)]
+    heads = [_Heads.of(frame["item_id"]) for frame in frames]
+    items = pl.Enum(pl.concat([head.names for head in heads]).unique().sort())
+    coded = iter(
+        frame.with_columns(item_id=head.names.cast(items).gather(head.place))
+        for frame, head in zip(frames, heads, strict=True)
+    )
+    return [replace(run, results=next(coded), scores=next(coded)) for run in runs]
+
+
+def item_numbers(rows: pl.DataFrame) -> Ints:
+    """Return the number of each row's item."""
+    return rows["item_id"].to_physical().to_numpy().astype(np.int64)
+
+
+def item_names(rows: pl.DataFrame, numbers: Ints) -> list[str]:
+    """Return the ids of numbered items."""
+    import polars as pl
+
+    kind = rows.schema["item_id"]
+    assert isinstance(kind, pl.Enum)
+    return kind.categories.gather(numbers).to_list()
+
+
+@dataclass(frozen=True, slots=True)
+class _Heads:
+    """A column of names, as the first of each stretch of equal ones and the stretch of each row."""
+
+    names: pl.Series
+    place: pl.Series
+
+    @classmethod
+    def of(cls, column: pl.Series) -> _Heads:
+        place = column.rle_id()
+        starts = np.flatnonzero(np.diff(place.to_numpy().astype(np.int64), prepend=-1))
+        return cls(column.gather(starts), place)

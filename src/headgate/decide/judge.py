@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from headgate.decide.cells import anchored, cells_of, differing, matches
 from headgate.decide.consistency import FALSE_DISCOVERY, credible_drops
-from headgate.decide.facts import RunFacts
+from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.metric import metric_of
 from headgate.decide.missing import arm_facts, count_arm, too_many_errors
 from headgate.decide.questions import Found, Question, ask
@@ -59,9 +59,13 @@ def decide(
     """
     if not gates:
         raise ConfigError("there is nothing to decide by", field="gates", mend="declare at least one gate")
-    other = candidate if baseline is None and compare is not None else baseline
+    same = baseline is None and compare is not None
     if not any(gate.against == "anchor" for gate in gates):
         anchor = None
+    numbered = iter(number_items([run for run in (candidate, baseline, anchor) if run is not None]))
+    candidate = next(numbered)
+    baseline, anchor = (None if run is None else next(numbered) for run in (baseline, anchor))
+    other = candidate if same else baseline
     found = Found(
         baseline=matches(candidate, baseline, compare=compare),
         anchor=[] if anchor is None else anchored(candidate, anchor, compare=compare),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from headgate.decide.cells import Cell
-from headgate.decide.facts import RunFacts
+from headgate.decide.facts import RunFacts, item_numbers
 from headgate.decide.tables import cell_rows
 from headgate.decide.verdict import ArmErrors, ArmFacts, Errors
 from headgate.stats import fisher_exact
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _FISHER: Final = 0.01
 
@@ -19,14 +24,14 @@ def count_arm(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str])
     import polars as pl
 
     rows = pl.concat([cell_rows(facts.results, cell) for cell in cells])
-    counts: dict[str, int] = dict(rows.group_by("status").len().rows())
+    counts = {status: int((rows["status"] == status).sum()) for status in ("ok", "refused", "error")}
     errored = rows.filter(pl.col("status") == "error").with_columns(pl.col("error_kind").fill_null("unknown"))
     planned = facts.n_items * facts.seeds * len(cells)
     return ArmErrors(
         planned=planned,
-        ok=counts.get("ok", 0),
-        refused=counts.get("refused", 0),
-        errored=counts.get("error", 0),
+        ok=counts["ok"],
+        refused=counts["refused"],
+        errored=counts["error"],
         not_run=max(planned - rows.height, 0),
         unscored=_unscored(facts, cells, scorers=scorers, answered=rows.height - errored.height),
         kinds=dict(sorted(errored.group_by("error_kind").len().rows())),
@@ -78,10 +83,17 @@ def _unscored(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str],
 
     if not scorers:
         return 0
-    scores = facts.scores.filter(pl.col("scorer").is_in(list(scorers)) & pl.col("value").is_not_null())
-    valued = pl.concat([cell_rows(scores, cell).select("job_id", "scorer") for cell in cells])
-    complete = valued.group_by("job_id").len().filter(pl.col("len") == len(scorers)).height
+    valued = facts.scores.filter(pl.col("scorer").is_in(list(scorers)) & pl.col("value").is_not_null())
+    complete = sum(_complete(cell_rows(valued, cell), facts.seeds, len(scorers)) for cell in cells)
     return max(answered - complete, 0)
+
+
+def _complete(valued: pl.DataFrame, seeds: int, scorers: int) -> int:
+    """Count the jobs of a cell that have a value of every scorer."""
+    if scorers == 1:
+        return valued.height
+    jobs = item_numbers(valued) * (seeds + 1) + valued["seed"].to_numpy()
+    return int(np.count_nonzero(np.bincount(jobs) == scorers))
 
 
 def _done(arm: ArmErrors) -> int:

@@ -1,17 +1,18 @@
-"""Rows to items: the values of one metric in one cell, averaged per item by polars."""
+"""Rows to items: the values of one metric in one cell, averaged per item."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headgate.decide.cells import Cell
-from headgate.decide.facts import RunFacts
+from headgate.decide.facts import RunFacts, item_numbers
 from headgate.decide.metric import Metric
 from headgate.errors import StatisticsError
+from headgate.stats.intervals import binary_rows
 from headgate.stats.sums import group_sums
 from headgate.stats.values import Bounds, Floats, Ints
 
@@ -112,31 +113,24 @@ def items_of(
     StatisticsError
         If a value is not finite or outside the bounds (naming item and seed), or no item has a value.
     """
-    import polars as pl
-
-    frame = _item_frame(candidate, metric, cells[0]).rename(_named("c"))
-    binary = [_is_binary(candidate, metric, cells[0])]
-    arms = ["c"]
+    pairs = [(candidate, cells[0])]
     if baseline is not None and cells[1] is not None:
-        other = _item_frame(baseline, metric, cells[1]).drop("cluster")
-        frame = frame.join(other.rename(_named("b")), on="item_id")
-        binary.append(_is_binary(baseline, metric, cells[1]))
-        arms.append("b")
-    missing = {arm: int(frame[f"{arm}_rows"].sum()) - int(frame[f"{arm}_n"].sum()) for arm in arms}
+        pairs.append((baseline, cells[1]))
+    arms = [_Arm.of(facts, metric, cell) for facts, cell in pairs]
+    size = max(arm.rows.size for arm in arms)
+    arms = [arm.widened(size) for arm in arms]
+    shared = np.logical_and.reduce([arm.rows > 0 for arm in arms])
+    missing = [int((arm.rows - arm.n)[shared].sum()) for arm in arms]
     if metric.bounds is None:
-        frame = frame.filter(pl.all_horizontal(pl.col(f"{arm}_n") > 0 for arm in arms))
-    if frame.is_empty() or not all(int(frame[f"{arm}_n"].sum()) for arm in arms):
+        shared &= np.logical_and.reduce([arm.n > 0 for arm in arms])
+    if not all(int(arm.n[shared].sum()) for arm in arms):
         raise StatisticsError("no item has a value")
-    frame = frame.sort("item_id")
-    found = [
-        _arm(frame, arm, metric=metric, binary=is_binary, missing=missing[arm])
-        for arm, is_binary in zip(arms, binary, strict=True)
-    ]
-    return Items(candidate=found[0], baseline=found[1] if len(found) > 1 else None, cluster=_clusters(frame))
-
-
-def _named(arm: str) -> dict[str, str]:
-    return {name: f"{arm}_{name}" for name in ("total", "squares", "n", "rows")}
+    found = [arm.items(shared, metric=metric, missing=lost) for arm, lost in zip(arms, missing, strict=True)]
+    return Items(
+        candidate=found[0],
+        baseline=found[1] if len(found) > 1 else None,
+        cluster=_clusters(cell_rows(candidate.results, cells[0]), shared),
+    )
 
 
 def cell_rows(frame: pl.DataFrame, cell: Cell) -> pl.DataFrame:
@@ -167,18 +161,51 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
     return answered.select("item_id", "seed", value=pl.col(metric.name).cast(pl.Float64)).drop_nulls("value")
 
 
-def _item_frame(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
-    """Return item_id, cluster, total, squares, n (values) and rows (jobs) of every item with a row, sorted."""
-    import polars as pl
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arm:
+    """Sums of one arm by item number: rows (jobs), values, their sum, their squared deviations."""
 
-    values = checked_values(facts, metric, cell)
-    rows = cell_rows(facts.results, cell)
-    jobs = rows.group_by("item_id").agg(pl.col("cluster").first(), rows=pl.len()).sort("item_id").with_row_index("code")
-    found = values.join(jobs.select("item_id", "code"), on="item_id")
-    codes = found["code"].to_numpy().astype(np.int64)
-    counts = np.bincount(codes, minlength=jobs.height)
-    totals, squares = _totals(found["value"].to_numpy(), codes, counts)
-    return jobs.drop("code").with_columns(total=pl.Series(totals), squares=pl.Series(squares), n=pl.Series(counts))
+    rows: Ints
+    n: Ints
+    total: Floats
+    squares: Floats
+    binary: bool
+
+    @classmethod
+    def of(cls, facts: RunFacts, metric: Metric, cell: Cell) -> _Arm:
+        rows = np.bincount(item_numbers(cell_rows(facts.results, cell)))
+        values = checked_values(facts, metric, cell)
+        numbers, scores = item_numbers(values), values["value"].to_numpy()
+        n = np.bincount(numbers, minlength=rows.size)
+        total, squares = _totals(scores, numbers, n)
+        return cls(rows=rows, n=n, total=total, squares=squares, binary=binary_rows(scores, metric.bounds) is not None)
+
+    def widened(self, size: int) -> _Arm:
+        """Return the sums with room for more item numbers."""
+        more = (0, size - self.rows.size)
+        rows, n = np.pad(self.rows, more), np.pad(self.n, more)
+        return replace(self, rows=rows, n=n, total=np.pad(self.total, more), squares=np.pad(self.squares, more))
+
+    def items(self, shared: NDArray[np.bool_], *, metric: Metric, missing: int) -> ArmItems:
+        """Return the means of some items."""
+        total, squares = self.total[shared], self.squares[shared]
+        n, rows = self.n[shared].astype(np.float64), self.rows[shared].astype(np.float64)
+        seen, within = np.full(total.size, np.nan), np.full(total.size, np.nan)
+        np.divide(total, n, out=seen, where=n > 0)
+        np.divide(squares, (n - 1) * n, out=within, where=n > 1)
+        low = high = seen
+        if metric.bounds is not None:
+            low, high = ((total + (rows - n) * bound) / rows for bound in metric.bounds)
+            low, high = (np.clip(side, *metric.bounds) for side in (low, high))
+        return ArmItems(
+            low=low,
+            high=high,
+            seen=seen,
+            within=within,
+            n_rows=int(rows.sum()),
+            n_missing=missing,
+            binary=self.binary,
+        )
 
 
 def _totals(values: Floats, codes: Ints, counts: NDArray[np.intp]) -> tuple[Floats, Floats]:
@@ -208,35 +235,16 @@ def _refuse(values: pl.DataFrame, metric: Metric, cell: Cell) -> None:
         )
 
 
-def _is_binary(facts: RunFacts, metric: Metric, cell: Cell) -> bool:
-    import polars as pl
-
-    if metric.bounds is None:
-        return False
-    return bool(_values(facts, metric, cell).select(pl.col("value").is_in(list(metric.bounds)).all()).item())
-
-
-def _arm(frame: pl.DataFrame, arm: str, *, metric: Metric, binary: bool, missing: int) -> ArmItems:
-    total, squares, n, rows = (frame[name].to_numpy().astype(np.float64) for name in _named(arm).values())
-    seen = np.full(total.size, np.nan)
-    np.divide(total, n, out=seen, where=n > 0)
-    low = high = seen
-    if metric.bounds is not None:
-        low, high = ((total + (rows - n) * bound) / rows for bound in metric.bounds)
-        low, high = (np.clip(side, *metric.bounds) for side in (low, high))
-    within = np.full(total.size, np.nan)
-    np.divide(squares, (n - 1) * n, out=within, where=n > 1)
-    return ArmItems(
-        low=low, high=high, seen=seen, within=within, n_rows=int(rows.sum()), n_missing=missing, binary=binary
-    )
-
-
-def _clusters(frame: pl.DataFrame) -> Ints | None:
+def _clusters(rows: pl.DataFrame, shared: NDArray[np.bool_]) -> Ints | None:
     """Return the number of each item's cluster; an item without one is its own."""
     import polars as pl
 
-    if frame["cluster"].null_count() == frame.height:
+    if rows["cluster"].null_count() == rows.height:
         return None
-    labels = pl.struct(pl.col("cluster"), pl.when(pl.col("cluster").is_null()).then(pl.col("item_id")))
-    codes: Ints = frame.select(labels.rank("dense") - 1).to_series().to_numpy().astype(np.int64)
+    numbers = item_numbers(rows)
+    place = np.zeros(shared.size, np.int64)
+    place[numbers] = np.arange(numbers.size)
+    firsts = rows[place[shared]].select("cluster", "item_id")
+    labels = pl.struct(pl.col("cluster"), pl.when(pl.col("cluster").is_null()).then(pl.col("item_id").to_physical()))
+    codes: Ints = firsts.select(labels.rank("dense") - 1).to_series().to_numpy().astype(np.int64)
     return codes

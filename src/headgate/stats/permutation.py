@@ -1,33 +1,33 @@
-"""Whether one small group of values is lower than another: by all ways to divide them."""
+"""Whether a few values are lower than a few others: by all ways to divide them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import combinations
 from math import comb
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import stdtr
 
 from headgate.errors import StatisticsError
-from headgate.stats.values import Floats, as_values
+from headgate.stats.values import Floats
 
-_MOST: Final = 20_000
-"""Divisions that are tried; where there are more, Welch's test stands in, which is then close to it."""
+_MOST: Final = 2_000
+"""Divisions that are tried, such as of six seeds and six; where there are more, Welch's test stands in."""
 
+_CELLS: Final = 1 << 22  # of a block's sums: 32 MB
 _EQUAL: Final = 1e-9
 
 
-def drop_p_values(candidate: Sequence[ArrayLike], baseline: Sequence[ArrayLike]) -> tuple[Floats, Floats]:
+def drop_p_values(candidate: ArrayLike, baseline: ArrayLike) -> tuple[Floats, Floats]:
     """Return one-sided p-values that the candidate's values are lower, item by item.
 
     Parameters
     ----------
-    candidate, baseline : sequence of array_like
-        The values of each item's seeds; arms may have different numbers of them.
+    candidate, baseline : array_like, shape (n_items, n_seeds)
+        The values of each item's seeds; the arms may have different numbers of them.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def drop_p_values(candidate: Sequence[ArrayLike], baseline: Sequence[ArrayLike])
     Raises
     ------
     StatisticsError
-        If a value is not finite, an item has none, or the arms differ in length.
+        If a value is not finite, or the arms have different items.
 
     Notes
     -----
@@ -51,38 +51,62 @@ def drop_p_values(candidate: Sequence[ArrayLike], baseline: Sequence[ArrayLike])
     >>> drop_p_values([[0, 0, 0], [1, 0, 1]], [[1, 1, 1], [1, 1, 0]])
     (array([0.05, 0.8 ]), array([0.05, 0.2 ]))
     """
-    if len(candidate) != len(baseline):
-        raise StatisticsError(f"candidate has {len(candidate)} items and baseline {len(baseline)}; pairs need both")
-    seen: dict[tuple[bytes, bytes], tuple[float, float]] = {}
-    found = np.empty((2, len(candidate)))
-    for index, (one, other) in enumerate(zip(candidate, baseline, strict=True)):
-        ours = np.sort(as_values(one, name=f"candidate[{index}]").astype(np.float64))
-        theirs = np.sort(as_values(other, name=f"baseline[{index}]").astype(np.float64))
-        key = ours.tobytes(), theirs.tobytes()
-        if key not in seen:  # most items answer like another one
-            seen[key] = _test(ours, theirs)
-        found[:, index] = seen[key]
+    ours, theirs = _as_matrix(candidate, "candidate"), _as_matrix(baseline, "baseline")
+    if ours.shape[0] != theirs.shape[0]:
+        raise StatisticsError(f"candidate has {ours.shape[0]} items and baseline {theirs.shape[0]}; pairs need both")
+    if comb(ours.shape[1] + theirs.shape[1], ours.shape[1]) > _MOST:
+        return _welch(ours, theirs), np.zeros(ours.shape[0])
+    values = np.hstack([ours, theirs])
+    levels = values.min(), values.max()
+    if not ((values == levels[0]) | (values == levels[1])).all():
+        return _permuted(values, ours.shape[1])
+    # Right or wrong: all items with as many right answers are one.
+    counts = (ours == levels[1]).sum(axis=1) * (theirs.shape[1] + 1) + (theirs == levels[1]).sum(axis=1)
+    _, first, place = np.unique(counts, return_index=True, return_inverse=True)
+    p_values, least = _permuted(values[first], ours.shape[1])
+    return p_values[place], least[place]
+
+
+def _permuted(values: Floats, n_ours: int) -> tuple[Floats, Floats]:
+    """Compare each row's sum of its first values with the sums of all divisions."""
+    divisions = _divisions(values.shape[1], n_ours)
+    found = np.empty((2, values.shape[0]))
+    rows = max(1, _CELLS // divisions.shape[1])
+    for start in range(0, values.shape[0], rows):
+        block = values[start : start + rows]
+        sums = block @ divisions
+        slack = _EQUAL * np.maximum(1.0, np.abs(block).max(axis=1, keepdims=True))
+        own = block[:, :n_ours].sum(axis=1, keepdims=True)
+        found[0, start : start + rows] = (sums <= own + slack).mean(axis=1)
+        found[1, start : start + rows] = (sums <= sums.min(axis=1, keepdims=True) + slack).mean(axis=1)
     return found[0], found[1]
 
 
-def _test(ours: Floats, theirs: Floats) -> tuple[float, float]:
-    if comb(ours.size + theirs.size, ours.size) > _MOST:
-        return _welch(ours, theirs), 0.0
-    values = np.concatenate([ours, theirs])
-    sums = values[_divisions(values.size, ours.size)].sum(axis=1)
-    slack = _EQUAL * max(1.0, float(np.abs(values).max()))
-    return float(np.mean(sums <= ours.sum() + slack)), float(np.mean(sums <= sums.min() + slack))
+@lru_cache(maxsize=8)
+def _divisions(n: int, k: int) -> Floats:
+    """Return one column per way to choose ``k`` of ``n``: 1 where chosen."""
+    chosen = np.array(list(combinations(range(n), k)))
+    columns = np.zeros((n, chosen.shape[0]))
+    columns[chosen.T, np.arange(chosen.shape[0])] = 1.0
+    return columns
 
 
-@lru_cache(maxsize=16)
-def _divisions(n: int, k: int) -> NDArray[np.intp]:
-    return np.array(list(combinations(range(n), k)), dtype=np.intp)
+def _welch(ours: Floats, theirs: Floats) -> Floats:
+    v1, v2 = ours.var(axis=1, ddof=1) / ours.shape[1], theirs.var(axis=1, ddof=1) / theirs.shape[1]
+    difference, variance = ours.mean(axis=1) - theirs.mean(axis=1), v1 + v2
+    known = variance > 0
+    p_values = np.where(difference < 0, 0.0, 1.0)
+    df = variance[known] ** 2 / (v1[known] ** 2 / (ours.shape[1] - 1) + v2[known] ** 2 / (theirs.shape[1] - 1))
+    p_values[known] = stdtr(df, difference[known] / np.sqrt(variance[known]))
+    return p_values
 
 
-def _welch(ours: Floats, theirs: Floats) -> float:
-    v1, v2 = float(ours.var(ddof=1)) / ours.size, float(theirs.var(ddof=1)) / theirs.size
-    difference = float(ours.mean() - theirs.mean())
-    if v1 + v2 == 0:
-        return 0.0 if difference < 0 else 1.0
-    df = (v1 + v2) ** 2 / (v1**2 / (ours.size - 1) + v2**2 / (theirs.size - 1))
-    return float(stdtr(df, difference / (v1 + v2) ** 0.5))
+def _as_matrix(values: ArrayLike, name: str) -> Floats:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or array.size == 0:
+        raise StatisticsError(f"{name} must have a row per item and a column per seed, not shape {array.shape}")
+    wrong = ~np.isfinite(array)
+    if wrong.any():
+        item, seed = np.argwhere(wrong)[0]
+        raise StatisticsError(f"{name}[{item}, {seed}] is {array[item, seed]:g}; a score is a finite number")
+    return array
