@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -70,9 +71,11 @@ def _tested(ours: pl.DataFrame, theirs: pl.DataFrame, sign: float) -> tuple[list
     size = min(arm.counts.size for arm in arms)
     several = [np.where(arm.counts[:size] > 1, arm.counts[:size], 0) for arm in arms]
     items, means, tests = [np.empty(0, np.int64)], [np.empty((2, 0))], [np.empty((2, 0))]
-    for n_c, n_b in {(int(c), int(b)) for c, b in np.unique(np.stack(several), axis=1).T if c and b}:
-        chosen = np.flatnonzero((several[0] == n_c) & (several[1] == n_b))
-        values = [arm.of_items(chosen, n) for arm, n in zip(arms, (n_c, n_b), strict=True)]
+    for n_c, n_b in product(*(np.flatnonzero(np.bincount(counts)) for counts in several)):
+        chosen = np.flatnonzero((several[0] == n_c) & (several[1] == n_b)) if n_c and n_b else items[0]
+        if not chosen.size:
+            continue
+        values = [arm.of_items(chosen, int(n)) for arm, n in zip(arms, (n_c, n_b), strict=True)]
         items.append(chosen)
         means.append(np.stack([value.mean(axis=1) for value in values]))
         tests.append(np.stack(drop_p_values(*(sign * value for value in values))))
@@ -81,7 +84,7 @@ def _tested(ours: pl.DataFrame, theirs: pl.DataFrame, sign: float) -> tuple[list
 
 @dataclass(frozen=True, slots=True)
 class _Seeds:
-    """Values sorted by item number and size, and how many each item has."""
+    """Values sorted by item number, and how many each item has."""
 
     values: Floats
     counts: Ints
@@ -89,7 +92,7 @@ class _Seeds:
     @classmethod
     def of(cls, rows: pl.DataFrame) -> _Seeds:
         numbers, values = item_numbers(rows), rows["value"].to_numpy()
-        order = np.lexsort((values, numbers))  # equal multisets of seeds look alike
+        order = np.argsort(numbers, kind="stable")
         return cls(values[order], np.bincount(numbers))
 
     def of_items(self, items: Ints, n: int) -> Floats:

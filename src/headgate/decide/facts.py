@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -86,10 +86,19 @@ def number_items(runs: Sequence[RunFacts]) -> list[RunFacts]:
     heads = [_Heads.of(frame["item_id"]) for frame in frames]
     items = pl.Enum(pl.concat([head.names for head in heads]).unique().sort())
     coded = iter(
-        frame.with_columns(item_id=head.names.cast(items).gather(head.place))
-        for frame, head in zip(frames, heads, strict=True)
+        frame.with_columns(item_id=names.gather(head.place))
+        for frame, head, names in zip(frames, heads, _coded(heads, items), strict=True)
     )
     return [replace(run, results=next(coded), scores=next(coded)) for run in runs]
+
+
+def _coded(heads: Sequence[_Heads], items: pl.Enum) -> Iterator[pl.Series]:
+    """Look the names up; the results and the scores of a run have the same ones, as a rule."""
+    last: tuple[pl.Series, pl.Series] | None = None
+    for head in heads:
+        if last is None or not last[0].equals(head.names):
+            last = head.names, head.names.cast(items)
+        yield last[1]
 
 
 def item_numbers(rows: pl.DataFrame) -> Ints:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from headgate.decide.tables import cell_rows
 from headgate.decide.verdict import ArmErrors, ArmFacts, Errors
 from headgate.stats import fisher_exact
 
-if TYPE_CHECKING:
-    import polars as pl
-
 _FISHER: Final = 0.01
 
 
@@ -23,7 +20,7 @@ def count_arm(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str])
     """Count the jobs of an arm by what became of them; ``scorers`` are those of the gates."""
     import polars as pl
 
-    rows = pl.concat([cell_rows(facts.results, cell) for cell in cells])
+    rows = pl.concat([cell_rows(facts.results, cell, "status", "error_kind") for cell in cells])
     counts = {status: int((rows["status"] == status).sum()) for status in ("ok", "refused", "error")}
     errored = rows.filter(pl.col("status") == "error").with_columns(pl.col("error_kind").fill_null("unknown"))
     planned = facts.n_items * facts.seeds * len(cells)
@@ -40,7 +37,7 @@ def count_arm(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str])
 
 def not_run(facts: RunFacts, cell: Cell) -> int:
     """Return how many planned jobs of a cell have no row."""
-    return max(facts.n_items * facts.seeds - cell_rows(facts.results, cell).height, 0)
+    return max(facts.n_items * facts.seeds - cell_rows(facts.results, cell, "seed").height, 0)
 
 
 def too_many_errors(errors: Errors, *, max_error_rate: float) -> str | None:
@@ -66,7 +63,7 @@ def arm_facts(facts: RunFacts, cells: Sequence[Cell]) -> ArmFacts:
     """Return where an arm comes from."""
     import polars as pl
 
-    served = pl.concat([cell_rows(facts.results, cell).select("served_model") for cell in cells]).to_series()
+    served = pl.concat([cell_rows(facts.results, cell, pl.col("served_model").unique()) for cell in cells]).to_series()
     return ArmFacts(
         run=facts.run,
         suite_digest=facts.suite_digest,
@@ -79,21 +76,19 @@ def arm_facts(facts: RunFacts, cells: Sequence[Cell]) -> ArmFacts:
 
 def _unscored(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str], answered: int) -> int:
     """Count the answered jobs that at least one of the scorers gave no value."""
-    import polars as pl
-
     if not scorers:
         return 0
-    valued = facts.scores.filter(pl.col("scorer").is_in(list(scorers)) & pl.col("value").is_not_null())
-    complete = sum(_complete(cell_rows(valued, cell), facts.seeds, len(scorers)) for cell in cells)
-    return max(answered - complete, 0)
+    return max(answered - sum(_complete(facts, cell, scorers) for cell in cells), 0)
 
 
-def _complete(valued: pl.DataFrame, seeds: int, scorers: int) -> int:
+def _complete(facts: RunFacts, cell: Cell, scorers: Sequence[str]) -> int:
     """Count the jobs of a cell that have a value of every scorer."""
-    if scorers == 1:
-        return valued.height
-    jobs = item_numbers(valued) * (seeds + 1) + valued["seed"].to_numpy()
-    return int(np.count_nonzero(np.bincount(jobs) == scorers))
+    found = [cell_rows(facts.scores, cell, "item_id", "seed", "value", scorer=name) for name in scorers]
+    valued = [rows.drop_nulls("value") for rows in found]
+    if len(valued) == 1:
+        return valued[0].height
+    jobs = np.concatenate([item_numbers(rows) * (facts.seeds + 1) + rows["seed"].to_numpy() for rows in valued])
+    return int(np.count_nonzero(np.bincount(jobs) == len(valued)))
 
 
 def _done(arm: ArmErrors) -> int:

@@ -129,15 +129,18 @@ def items_of(
     return Items(
         candidate=found[0],
         baseline=found[1] if len(found) > 1 else None,
-        cluster=_clusters(cell_rows(candidate.results, cells[0]), shared),
+        cluster=_clusters(cell_rows(candidate.results, cells[0], "item_id", "cluster"), shared),
     )
 
 
-def cell_rows(frame: pl.DataFrame, cell: Cell) -> pl.DataFrame:
-    """Return the rows of a cell."""
+def cell_rows(frame: pl.DataFrame, cell: Cell, *columns: str | pl.Expr, scorer: str | None = None) -> pl.DataFrame:
+    """Return columns of the rows of a cell, and of a scorer where one is named."""
     import polars as pl
 
-    return frame.filter((pl.col("prompt") == cell.prompt) & (pl.col("model") == cell.model))
+    wanted = (pl.col("prompt") == cell.prompt) & (pl.col("model") == cell.model)
+    if scorer is not None:
+        wanted &= pl.col("scorer") == scorer
+    return frame.lazy().filter(wanted).select(columns).collect()
 
 
 def checked_values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
@@ -152,13 +155,11 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
     import polars as pl
 
     if not metric.built_in:
-        rows = cell_rows(facts.scores.filter(pl.col("scorer") == metric.name), cell)
-        return rows.select("item_id", "seed", "value").drop_nulls("value")
-    rows = cell_rows(facts.results, cell)
-    if metric.name == "error_rate":
-        return rows.select("item_id", "seed", value=(pl.col("status") == "error").cast(pl.Float64))
-    answered = rows.filter(pl.col("status") != "error")
-    return answered.select("item_id", "seed", value=pl.col(metric.name).cast(pl.Float64)).drop_nulls("value")
+        found = cell_rows(facts.scores, cell, "item_id", "seed", "value", scorer=metric.name)
+        return found.drop_nulls("value")
+    failed = pl.col("status") == "error"
+    value = failed if metric.name == "error_rate" else pl.when(~failed).then(pl.col(metric.name))
+    return cell_rows(facts.results, cell, "item_id", "seed", value.cast(pl.Float64).alias("value")).drop_nulls("value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +174,7 @@ class _Arm:
 
     @classmethod
     def of(cls, facts: RunFacts, metric: Metric, cell: Cell) -> _Arm:
-        rows = np.bincount(item_numbers(cell_rows(facts.results, cell)))
+        rows = np.bincount(item_numbers(cell_rows(facts.results, cell, "item_id")))
         values = checked_values(facts, metric, cell)
         numbers, scores = item_numbers(values), values["value"].to_numpy()
         n = np.bincount(numbers, minlength=rows.size)

@@ -64,7 +64,12 @@ def occurrences(facts: RunFacts, *, metric: Metric, cell: Cell, reproduce: str |
         )
     values = checked_values(facts, metric, cell).filter(pl.col("seed") <= of)
     bad = values.group_by("item_id").agg(bad=(pl.col("value") != metric.best).sum(), n=pl.len())
-    jobs = cell_rows(facts.results, cell).filter(pl.col("seed") <= of).group_by("item_id").agg(rows=pl.len())
+    jobs = (
+        cell_rows(facts.results, cell, "item_id", "seed")
+        .filter(pl.col("seed") <= of)
+        .group_by("item_id")
+        .agg(rows=pl.len())
+    )
     items = jobs.join(bad, on="item_id", how="left").with_columns(pl.col("bad", "n").fill_null(0))
     if items.is_empty():
         raise StatisticsError("no item has a row")

@@ -60,11 +60,14 @@ def drop_p_values(candidate: ArrayLike, baseline: ArrayLike) -> tuple[Floats, Fl
     levels = values.min(), values.max()
     if not ((values == levels[0]) | (values == levels[1])).all():
         return _permuted(values, ours.shape[1])
-    # Right or wrong: all items with as many right answers are one.
+    # Right or wrong: all items with as many right answers in both arms are one.
     counts = (ours == levels[1]).sum(axis=1) * (theirs.shape[1] + 1) + (theirs == levels[1]).sum(axis=1)
-    _, first, place = np.unique(counts, return_index=True, return_inverse=True)
-    p_values, least = _permuted(values[first], ours.shape[1])
-    return p_values[place], least[place]
+    some = np.full(int(counts.max()) + 1, -1)
+    some[counts] = np.arange(counts.size)
+    there = some >= 0
+    found = np.empty((2, some.size))
+    found[:, there] = _permuted(values[some[there]], ours.shape[1])
+    return found[0, counts], found[1, counts]
 
 
 def _permuted(values: Floats, n_ours: int) -> tuple[Floats, Floats]:
