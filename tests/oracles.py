@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import comb
 from statistics import NormalDist
 
+from scipy import optimize
 from scipy import stats as reference
 
 
@@ -95,3 +96,16 @@ def occurrences(rows, *, best, wanted, of):
             seen[item] += value is not None and value != best
             possible[item] += value is None or value != best
     return sum(k >= wanted for k in seen.values()), sum(k >= wanted for k in possible.values())
+
+
+def newcombe_2006(theta, n, m, alpha):
+    """Newcombe (2006), method 5: both probabilities at which the estimate lies z standard errors away."""
+    z = NormalDist().inv_cdf(1 - alpha)
+
+    def excess(p):
+        more = 1 + ((n + m) / 2 - 1) * ((1 - p) / (2 - p) + p / (1 + p))
+        return (theta - p) ** 2 - z * z * p * (1 - p) * more / (n * m)
+
+    low = 0.0 if theta == 0 else optimize.brentq(excess, 1e-12, theta - 1e-12)
+    high = 1.0 if theta == 1 else optimize.brentq(excess, theta + 1e-12, 1 - 1e-12)
+    return low, high
