@@ -109,3 +109,17 @@ def newcombe_2006(theta, n, m, alpha):
     low = 0.0 if theta == 0 else optimize.brentq(excess, 1e-12, theta - 1e-12)
     high = 1.0 if theta == 1 else optimize.brentq(excess, theta + 1e-12, 1 - 1e-12)
     return low, high
+
+
+def variance_components(values, items):
+    """Item and seed variance from the sums of squares, one row at a time."""
+    rows = defaultdict(list)
+    for value, item in zip(values, items, strict=True):
+        rows[item].append(value)
+    total, n = len(values), len(rows)
+    means = {item: sum(found) / len(found) for item, found in rows.items()}
+    centre = sum(values) / total
+    within = sum((value - means[item]) ** 2 for value, item in zip(values, items, strict=True)) / (total - n)
+    between = sum(len(found) * (means[item] - centre) ** 2 for item, found in rows.items()) / (n - 1)
+    per_item = (total - sum(len(found) ** 2 for found in rows.values()) / total) / (n - 1)
+    return max(0.0, (between - within) / per_item), within
