@@ -123,3 +123,28 @@ def variance_components(values, items):
     between = sum(len(found) * (means[item] - centre) ** 2 for item, found in rows.items()) / (n - 1)
     per_item = (total - sum(len(found) ** 2 for found in rows.values()) / total) / (n - 1)
     return max(0.0, (between - within) / per_item), within
+
+
+def tango(plus, minus, n, confidence):
+    """Tango (1998) with the restricted likelihood maximised by search, and its roots by Brent's method."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+
+    def excess(difference):
+        def log_likelihood(q):
+            cells = ((plus, q + difference), (minus, q), (n - plus - minus, 1 - 2 * q - difference))
+            return sum(count * math.log(max(p, 1e-300)) for count, p in cells if count)
+
+        low, high = max(0.0, -difference), (1 - difference) / 2
+        for _ in range(80):  # the likelihood is concave
+            a, b = low + (high - low) / 3, high - (high - low) / 3
+            low, high = (a, high) if log_likelihood(a) < log_likelihood(b) else (low, b)
+        variance = n * (low + high + difference * (1 - difference))
+        return abs(plus - minus - n * difference) - z * math.sqrt(max(variance, 0.0))
+
+    def edge(bound):
+        observed = (plus - minus) / n
+        if observed == bound:
+            return bound
+        return optimize.brentq(excess, observed + bound * 1e-6, bound * (1 - 1e-12), xtol=1e-10)
+
+    return edge(-1), edge(1)

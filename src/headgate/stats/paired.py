@@ -227,8 +227,8 @@ class Contrast:
         (l1, u1), (l2, u2) = self.plus.at(t), self.minus.at(t)
         p1, p2 = self.plus.mean, self.minus.mean
         return (
-            p1 - p2 - _hypotenuse(p1 - l1, u2 - p2, self.correlation),
-            p1 - p2 + _hypotenuse(u1 - p1, p2 - l2, self.correlation),
+            p1 - p2 - hypotenuse(p1 - l1, u2 - p2, self.correlation),
+            p1 - p2 + hypotenuse(u1 - p1, p2 - l2, self.correlation),
         )
 
 
@@ -276,7 +276,7 @@ class PairedLimits:
         low, high = as_bounds(bounds)
         c, b = (candidate - low) / (high - low), (baseline - low) / (high - low)
         contrasts = [_contrast(c, b, cluster, n_rows)]
-        if _differing(c, b, cluster) < SPARSE:
+        if differing(c, b, cluster) < SPARSE:
             gain = np.where(np.abs(c - b) > ROUNDING, c - b, 0.0)
             contrasts.append(_contrast(np.maximum(gain, 0), np.maximum(-gain, 0), cluster, (None, None)))
         return cls(difference=difference, contrasts=tuple(contrasts), scale=high - low)
@@ -366,11 +366,12 @@ def _correlation(x: Floats, y: Floats, cluster: Ints | None) -> float:
     return float(np.clip((x @ y) / math.sqrt(float(x @ x) * float(y @ y)), -1, 1))
 
 
-def _differing(x: Floats, y: Floats, cluster: Ints | None) -> int:
+def differing(x: Floats, y: Floats, cluster: Ints | None) -> int:
     """Count the items, or the clusters, on which two arms differ."""
     different = np.abs(x - y) > ROUNDING
     return int(np.count_nonzero(different)) if cluster is None else np.unique(cluster[different]).size
 
 
-def _hypotenuse(a: float, b: float, correlation: float) -> float:
+def hypotenuse(a: float, b: float, correlation: float) -> float:
+    """Return the length of ``a - b`` for two distances that are so correlated."""
     return math.sqrt(max(a * a + b * b - 2 * correlation * a * b, 0.0))
