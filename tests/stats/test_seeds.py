@@ -174,20 +174,34 @@ def suite_limits(rng, candidate, baseline, seeds):
     return suite, PairedLimits.of(c, b, n_rows=rows), MeanLimits.of(c, n_rows=rows[0], within=within[0])
 
 
+def suite_errors(rng, candidate, baseline, *, seeds, runs):
+    """Largest one-sided miss of the suite's limits (difference, and candidate alone), and of the population's."""
+    truth = (candidate.mean() - baseline.mean(), candidate.mean())
+    errors, control = [], []
+    for _ in range(runs):
+        suite, population, mean = suite_limits(rng, candidate, baseline, seeds)
+        (low, high), (below, above), wide = suite.at(0.05), mean.at(0.05), population.at(0.05)
+        errors.append((low > truth[0], high < truth[0], below > truth[1], above < truth[1]))
+        control.append((wide[0] > truth[0], wide[1] < truth[0]))
+    return np.max(np.mean(errors, axis=0)), np.max(np.mean(control, axis=0))
+
+
 @pytest.mark.parametrize(("n", "seeds"), [(10, 10), (20, 5), (50, 3)])
 def test_exactly_these_items_are_covered(n, seeds):
     rng = np.random.default_rng(n)
     for candidate, baseline in suites(n):
-        truth = (candidate.mean() - baseline.mean(), candidate.mean())
-        errors, control = [], []
-        for _ in range(400):
-            suite, population, mean = suite_limits(rng, candidate, baseline, seeds)
-            (low, high), (below, above) = suite.at(0.05), mean.at(0.05)
-            errors.append((low > truth[0], high < truth[0], below > truth[1], above < truth[1]))
-            wide = population.at(0.05)
-            control.append((wide[0] > truth[0], wide[1] < truth[0]))
-        assert np.max(np.mean(errors, axis=0)) <= 0.05 + 0.033  # three standard errors of 400
-        assert np.max(np.mean(control, axis=0)) <= 0.05 + 0.033
+        assert max(suite_errors(rng, candidate, baseline, seeds=seeds, runs=400)) <= 0.05 + 0.033  # three se of 400
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("n", "seeds"), [(n, k) for n in (10, 20, 50, 200) for k in (2, 5, 10)])
+def test_exactly_these_items_are_covered_everywhere(n, seeds):
+    rng = np.random.default_rng(n)
+    for candidate, baseline in suites(n):
+        suite, population = suite_errors(rng, candidate, baseline, seeds=seeds, runs=4000)
+        assert suite <= 0.07
+        assert population <= 0.07
 
 
 def test_control_rows_of_a_population_are_not_a_suite():

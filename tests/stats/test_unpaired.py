@@ -102,6 +102,35 @@ def test_clusters_and_seeds_are_not_items():
     assert (again.low, again.high, again.n_items) == pytest.approx((once.low, once.high, 40))
 
 
+@pytest.mark.parametrize(("n", "m", "p"), [(50, 50, 0.9), (50, 50, 0.98), (30, 200, 0.9)])
+def test_seeds_of_an_item_are_not_rows(n, m, p):
+    """Five seeds, half of whose variance lies between items; rows taken for items are the control."""
+    rng, seeds, runs = np.random.default_rng(n + m), 5, 1000
+    failed, passed, control = [], [], []
+    for _ in range(runs):
+        same, worse, base = (
+            simulated.item_scores(rng, n=size, p=q, seeds=seeds, difficulty=rng.standard_normal(size))
+            for size, q in ((n, p), (n, p - 0.05), (m, p))
+        )
+        b = MeanLimits.of(base, n_rows=m * seeds)
+        failed.append(UnpairedLimits(candidate=MeanLimits.of(same, n_rows=n * seeds), baseline=b).at(0.05)[1] < 0)
+        passed.append(UnpairedLimits(candidate=MeanLimits.of(worse, n_rows=n * seeds), baseline=b).at(0.05)[0] > -0.05)
+        hits = [(round(float(arm.sum() * seeds)), arm.size * seeds) for arm in (same, base)]
+        control.append(newcombe_interval(*hits[0], *hits[1], confidence=0.9)[1] < 0)
+    assert np.mean(failed) <= 0.065
+    assert np.mean(passed) <= 0.07
+    assert np.mean(control) > 0.1
+
+
+@given(ARMS, ARMS, st.integers(2, 4))
+def test_the_same_rows_again_as_seeds_tell_nothing_new(x, y, times):
+    items = [np.tile(np.arange(len(arm)), times) for arm in (x, y)]
+    again = unpaired_interval(x * times, y * times, candidate_items=items[0], baseline_items=items[1])
+    once = unpaired_interval(x, y)
+    assert again.se == pytest.approx(once.se, rel=1e-9, abs=1e-12)
+    assert again.high - again.low >= (once.high - once.low) * 0.93 - 1e-9
+
+
 @given(ARMS, ARMS)
 def test_swapped_arms_negate_the_limits(x, y):
     one, other = unpaired_interval(x, y), unpaired_interval(y, x)
