@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import comb
 from statistics import NormalDist
 
+from scipy import optimize
 from scipy import stats as reference
 
 
@@ -95,3 +96,55 @@ def occurrences(rows, *, best, wanted, of):
             seen[item] += value is not None and value != best
             possible[item] += value is None or value != best
     return sum(k >= wanted for k in seen.values()), sum(k >= wanted for k in possible.values())
+
+
+def newcombe_2006(theta, n, m, alpha):
+    """Newcombe (2006), method 5: both probabilities at which the estimate lies z standard errors away."""
+    z = NormalDist().inv_cdf(1 - alpha)
+
+    def excess(p):
+        more = 1 + ((n + m) / 2 - 1) * ((1 - p) / (2 - p) + p / (1 + p))
+        return (theta - p) ** 2 - z * z * p * (1 - p) * more / (n * m)
+
+    low = 0.0 if theta == 0 else optimize.brentq(excess, 1e-12, theta - 1e-12)
+    high = 1.0 if theta == 1 else optimize.brentq(excess, theta + 1e-12, 1 - 1e-12)
+    return low, high
+
+
+def variance_components(values, items):
+    """Item and seed variance from the sums of squares, one row at a time."""
+    rows = defaultdict(list)
+    for value, item in zip(values, items, strict=True):
+        rows[item].append(value)
+    total, n = len(values), len(rows)
+    means = {item: sum(found) / len(found) for item, found in rows.items()}
+    centre = sum(values) / total
+    within = sum((value - means[item]) ** 2 for value, item in zip(values, items, strict=True)) / (total - n)
+    between = sum(len(found) * (means[item] - centre) ** 2 for item, found in rows.items()) / (n - 1)
+    per_item = (total - sum(len(found) ** 2 for found in rows.values()) / total) / (n - 1)
+    return max(0.0, (between - within) / per_item), within
+
+
+def tango(plus, minus, n, confidence):
+    """Tango (1998) with the restricted likelihood maximised by search, and its roots by Brent's method."""
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+
+    def excess(difference):
+        def log_likelihood(q):
+            cells = ((plus, q + difference), (minus, q), (n - plus - minus, 1 - 2 * q - difference))
+            return sum(count * math.log(max(p, 1e-300)) for count, p in cells if count)
+
+        low, high = max(0.0, -difference), (1 - difference) / 2
+        for _ in range(80):  # the likelihood is concave
+            a, b = low + (high - low) / 3, high - (high - low) / 3
+            low, high = (a, high) if log_likelihood(a) < log_likelihood(b) else (low, b)
+        variance = n * (low + high + difference * (1 - difference))
+        return abs(plus - minus - n * difference) - z * math.sqrt(max(variance, 0.0))
+
+    def edge(bound):
+        observed = (plus - minus) / n
+        if observed == bound:
+            return bound
+        return optimize.brentq(excess, observed + bound * 1e-6, bound * (1 - 1e-12), xtol=1e-10)
+
+    return edge(-1), edge(1)

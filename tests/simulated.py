@@ -26,3 +26,14 @@ def clustered(rng, *, clusters, skew, mean=5):
     cluster = np.repeat(np.arange(clusters), sizes)
     values = rng.standard_normal(clusters)[cluster] + 0.5 * rng.standard_normal(cluster.size)
     return ndtr(values), cluster
+
+
+def nested(rng, *, runs, n, seeds, between, within):
+    """Rows of shape (runs, n, seeds): normal items, and normal seeds about them."""
+    return between * rng.standard_normal((runs, n, 1)) + within * rng.standard_normal((runs, n, seeds))
+
+
+def fixed_suite(rng, *, probability, seeds):
+    """Item means of 0/1 answers of items whose probabilities stay as they are, and the sums of squares about them."""
+    means = rng.binomial(seeds, probability) / seeds
+    return means, seeds * means * (1 - means)

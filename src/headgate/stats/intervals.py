@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,9 +14,11 @@ from headgate.errors import StatisticsError
 from headgate.stats.clusters import Spread, spread
 from headgate.stats.estimate import Estimate
 from headgate.stats.items import as_items
-from headgate.stats.values import UNIT, Bounds, Floats, Ints, Numbers, as_alpha, as_bounds, as_values
+from headgate.stats.seeds import SeedNoise, by_item, noise_spread
+from headgate.stats.values import UNIT, Bounds, Floats, Ints, Numbers, as_alpha, as_bounds, as_rows
 
 Limits = tuple[float, float]
+Target = Literal["population", "suite"]
 ROUNDING: Final = 1e-9
 """Differences below this, on the scale of 0 to 1, are rounding of item means."""
 FEW: Final = 10
@@ -67,6 +69,7 @@ def mean_interval(
     bounds: Bounds | None = UNIT,
     confidence: float = 0.95,
     threshold: bool = False,
+    target: Target = "population",
 ) -> Estimate:
     """Estimate the mean over items, with an interval that holds with seeds, clusters and ceilings.
 
@@ -85,6 +88,9 @@ def mean_interval(
     threshold : bool
         The limits will be held against an absolute threshold: they are then the envelope of Wilson's and the exact
         ones, and where fewer than 10 items are off the bound, seeds do not count as more than items.
+    target : str
+        ``population``: the items are a sample, and others like them are meant. ``suite``: exactly these items are
+        meant, so that only their seeds are a sample and clusters say nothing.
 
     Returns
     -------
@@ -94,13 +100,16 @@ def mean_interval(
     Raises
     ------
     StatisticsError
-        If a value is not finite or outside the bounds; the message names its index.
+        If a value is not finite or outside the bounds; the message names its index. If the target is the suite and an
+        item has one seed.
 
     Notes
     -----
     Effective size ``n_eff = p (1 - p) / se^2`` after Korn and Graubard (1998), adjusted for the degrees of freedom,
     in Wilson's interval. Where most clusters are perfect and fewer than 10 are not, these cannot tell how alike the
-    items of a cluster are, and clusters count in place of items.
+    items of a cluster are, and clusters count in place of items. For a suite, the standard error is that of the seeds
+    within items; where fewer than 5 items show any seed noise (and not all do), too little is known of it, and the
+    limits are those of the population, which are wider.
 
     Examples
     --------
@@ -108,9 +117,16 @@ def mean_interval(
     >>> round(estimate.low, 4), round(estimate.high, 4)
     (0.7813, 0.9577)
     """
-    rows = as_values(values, bounds=bounds)
+    rows = as_rows(values, bounds=bounds)
     (means,), groups = as_items((rows,), items=items, cluster=cluster)
-    limits = MeanLimits.of(means, cluster=groups, bounds=bounds, n_rows=binary_rows(rows, bounds), threshold=threshold)
+    limits = MeanLimits.of(
+        means,
+        cluster=groups,
+        bounds=bounds,
+        n_rows=binary_rows(rows, bounds),
+        threshold=threshold,
+        within=seed_noise(rows, items) if is_suite(target) else None,
+    )
     low, high = limits.at(as_alpha(confidence))
     return Estimate(
         value=limits.spread.mean,
@@ -138,12 +154,15 @@ class MeanLimits:
         The metric's bounds.
     threshold : bool
         The limits are held against an absolute threshold; see :func:`mean_interval`.
+    suite : bool
+        The items are fixed, and only their seeds are a sample.
     """
 
     spread: Spread
     n_eff: float
     bounds: Bounds | None
     threshold: bool = False
+    suite: bool = False
 
     @classmethod
     def of(
@@ -154,25 +173,30 @@ class MeanLimits:
         bounds: Bounds | None = UNIT,
         n_rows: int | None = None,
         threshold: bool = False,
+        within: SeedNoise | None = None,
     ) -> MeanLimits:
-        """Summarise item means; ``n_rows`` is given for binary scores and bounds the effective size."""
-        whole = spread(means, cluster)
+        """Summarise item means.
+
+        ``n_rows`` is given for binary scores and bounds the effective size; ``within`` where the items are fixed.
+        """
+        suite = within is not None and within.known
+        whole = noise_spread(float(means.mean()), (within,)) if within is not None and suite else spread(means, cluster)
         if bounds is None:
-            return cls(spread=whole, n_eff=math.nan, bounds=None)
+            return cls(spread=whole, n_eff=math.nan, bounds=None, suite=suite)
         low, high = as_bounds(bounds)
         unit = (means - low) / (high - low)
-        n_eff = effective_size(unit, cluster, n_rows=n_rows)
+        n_eff = size_of(whole, (low, high)) if suite else effective_size(unit, cluster, n_rows=n_rows)
         off_bound = min(np.count_nonzero(unit < 1), np.count_nonzero(unit > 0))
         if threshold and off_bound < FEW:
             n_eff = min(n_eff, float(means.size))
-        return cls(spread=whole, n_eff=n_eff, bounds=(low, high), threshold=threshold)
+        return cls(spread=whole, n_eff=n_eff, bounds=(low, high), threshold=threshold, suite=suite)
 
     @property
     def method(self) -> str:
         """Name of the method."""
-        if self.bounds is None:
-            return "t"
-        return "Wilson + Clopper-Pearson(n_eff)" if self.threshold else "Wilson(n_eff)"
+        name = "Wilson + Clopper-Pearson(n_eff)" if self.threshold else "Wilson(n_eff)"
+        name = "t" if self.bounds is None else name
+        return f"{name} of seeds" if self.suite else name
 
     @property
     def value(self) -> float:
@@ -218,6 +242,25 @@ def effective_size(unit: Floats, cluster: Ints | None, *, n_rows: int | None) ->
     # Seeds that never disagree are one answer, however often it was asked.
     most = unit.size if bool(np.isin(unit, (0.0, 1.0)).all()) else n_rows
     return min(n_eff, float(most))
+
+
+def size_of(found: Spread, bounds: Bounds) -> float:
+    """Return ``p (1 - p) / se^2`` of a mean within bounds."""
+    return (found.mean - bounds[0]) * (bounds[1] - found.mean) / found.se**2
+
+
+def is_suite(target: Target) -> bool:
+    """Tell whether exactly these items are meant; refuse a target that is none."""
+    if target not in {"population", "suite"}:
+        raise StatisticsError(f"target {target!r} is neither 'population' nor 'suite'")
+    return target == "suite"
+
+
+def seed_noise(rows: Numbers, items: ArrayLike | None) -> SeedNoise:
+    """Return the noise of the seeds of each item, in the order of their means; refuse an item of one seed."""
+    noise = by_item(rows, np.arange(rows.size) if items is None else items)[2]
+    noise.sampling()
+    return noise
 
 
 def _few_tell(unit: Floats, cluster: Ints) -> bool:

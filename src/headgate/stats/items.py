@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from headgate.errors import StatisticsError
 from headgate.stats.sums import group_sums
-from headgate.stats.values import Floats, Ints, Numbers, as_labels, as_values
+from headgate.stats.values import Floats, Ints, Numbers, as_labels, as_rows
 
 
 def item_means(values: ArrayLike, items: ArrayLike) -> tuple[NDArray[np.generic], Floats, Ints]:
@@ -39,7 +39,7 @@ def item_means(values: ArrayLike, items: ArrayLike) -> tuple[NDArray[np.generic]
     >>> item_means([1, 0, 1, 1], ["b", "a", "a", "b"])
     (array(['a', 'b'], dtype='<U1'), array([0.5, 1. ]), array([2, 2]))
     """
-    rows = as_values(values)
+    rows = as_rows(values)
     ids, codes = as_labels(items, length=rows.size, name="items")
     counts = np.bincount(codes)
     means, counts = mean_of(rows, codes, counts), counts.astype(np.int64, copy=False)

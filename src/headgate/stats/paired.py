@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,10 +13,22 @@ from scipy.special import bdtr, bdtrc
 from headgate.errors import StatisticsError
 from headgate.stats.clusters import Spread, cluster_means, is_flat, spread
 from headgate.stats.estimate import Estimate
-from headgate.stats.intervals import ROUNDING, Limits, binary_rows, effective_size, student, wilson_limits
+from headgate.stats.intervals import (
+    ROUNDING,
+    Limits,
+    Target,
+    binary_rows,
+    effective_size,
+    is_suite,
+    seed_noise,
+    size_of,
+    student,
+    wilson_limits,
+)
 from headgate.stats.items import as_items
+from headgate.stats.seeds import SeedNoise, noise_spread
 from headgate.stats.sums import steady_mean, steady_square, steady_sum
-from headgate.stats.values import UNIT, Bounds, Floats, Ints, Numbers, as_alpha, as_bounds, as_values
+from headgate.stats.values import UNIT, Bounds, Floats, Ints, Numbers, as_alpha, as_bounds, as_rows
 
 SPARSE: Final = 30
 """Where fewer units than this differ between the arms, their spread alone does not bound what was not seen."""
@@ -30,6 +42,7 @@ def paired_interval(
     cluster: ArrayLike | None = None,
     bounds: Bounds | None = UNIT,
     confidence: float = 0.95,
+    target: Target = "population",
 ) -> Estimate:
     """Estimate candidate - baseline over items, with an interval that holds at ceilings and for few items.
 
@@ -45,6 +58,9 @@ def paired_interval(
         Smallest and largest possible score; None: unbounded, and the interval is the paired t.
     confidence : float
         Two-sided level.
+    target : str
+        ``population``: the items are a sample, and others like them are meant. ``suite``: exactly these items are
+        meant, so that only their seeds are a sample and clusters say nothing.
 
     Returns
     -------
@@ -55,6 +71,7 @@ def paired_interval(
     ------
     StatisticsError
         If a value is not finite or outside the bounds (the message names its index), or the arms differ in length.
+        If the target is the suite and an item has one seed.
 
     Notes
     -----
@@ -62,6 +79,10 @@ def paired_interval(
     Where fewer than 30 items differ, the envelope takes in a third: MOVER of the mean gain and the mean loss per item.
     Without it, rare regressions pass because none (or few) of them were seen: at temperature 0 and a baseline of 50 %,
     a true drop of 5 points would pass a margin of 5 points in 36 % of suites of 20 items, and in 19 % of 60.
+
+    For a suite, the standard error is that of the seeds within items, ``sqrt(sum(s_c^2 / K_c + s_b^2 / K_b)) / n``,
+    and the arms are independent. Where in an arm fewer than 5 items show any seed noise (and not all do), too little
+    is known of it, and the limits are those of the population.
 
     Examples
     --------
@@ -72,7 +93,8 @@ def paired_interval(
     ours, theirs = as_arms(candidate, baseline, bounds=bounds)
     (c, b), groups = as_items((ours, theirs), items=items, cluster=cluster)
     rows = (binary_rows(ours, bounds), binary_rows(theirs, bounds))
-    limits = PairedLimits.of(c, b, cluster=groups, bounds=bounds, n_rows=rows)
+    within = (seed_noise(ours, items), seed_noise(theirs, items)) if is_suite(target) else None
+    limits = PairedLimits.of(c, b, cluster=groups, bounds=bounds, n_rows=rows, within=within)
     low, high = limits.at(as_alpha(confidence))
     return Estimate(
         value=limits.difference.mean,
@@ -206,8 +228,8 @@ class Contrast:
         (l1, u1), (l2, u2) = self.plus.at(t), self.minus.at(t)
         p1, p2 = self.plus.mean, self.minus.mean
         return (
-            p1 - p2 - _hypotenuse(p1 - l1, u2 - p2, self.correlation),
-            p1 - p2 + _hypotenuse(u1 - p1, p2 - l2, self.correlation),
+            p1 - p2 - hypotenuse(p1 - l1, u2 - p2, self.correlation),
+            p1 - p2 + hypotenuse(u1 - p1, p2 - l2, self.correlation),
         )
 
 
@@ -223,11 +245,14 @@ class PairedLimits:
         Candidate against baseline, and where few units differ also gain against loss; empty for unbounded metrics.
     scale : float
         Width of the bounds; infinite for unbounded metrics.
+    suite : bool
+        The items are fixed, and only their seeds are a sample.
     """
 
     difference: Spread
     contrasts: tuple[Contrast, ...]
     scale: float
+    suite: bool = False
 
     @classmethod
     def of(
@@ -238,23 +263,48 @@ class PairedLimits:
         cluster: Ints | None = None,
         bounds: Bounds | None = UNIT,
         n_rows: tuple[int | None, int | None] = (None, None),
+        within: tuple[SeedNoise, SeedNoise] | None = None,
     ) -> PairedLimits:
-        """Summarise the item means of both arms; ``n_rows`` of an arm is given where its scores are binary."""
+        """Summarise the item means of both arms.
+
+        ``n_rows`` of an arm is given where its scores are binary; ``within`` where the items are fixed.
+        """
+        if within is not None and all(noise.known for noise in within):
+            return cls._of_suite(candidate, baseline, within, bounds)
         difference = spread(candidate - baseline, cluster)
         if bounds is None:
             return cls(difference=difference, contrasts=(), scale=math.inf)
         low, high = as_bounds(bounds)
         c, b = (candidate - low) / (high - low), (baseline - low) / (high - low)
         contrasts = [_contrast(c, b, cluster, n_rows)]
-        if _differing(c, b, cluster) < SPARSE:
+        if differing(c, b, cluster) < SPARSE:
             gain = np.where(np.abs(c - b) > ROUNDING, c - b, 0.0)
             contrasts.append(_contrast(np.maximum(gain, 0), np.maximum(-gain, 0), cluster, (None, None)))
         return cls(difference=difference, contrasts=tuple(contrasts), scale=high - low)
 
+    @classmethod
+    def _of_suite(
+        cls, candidate: Floats, baseline: Floats, within: tuple[SeedNoise, SeedNoise], bounds: Bounds | None
+    ) -> PairedLimits:
+        difference = noise_spread(float((candidate - baseline).mean()), within)
+        if bounds is None:
+            return cls(difference=difference, contrasts=(), scale=math.inf, suite=True)
+        low, high = as_bounds(bounds)
+        plus, minus = (
+            Share(mean=(arm.mean - low) / (high - low), n_eff=size_of(arm, (low, high)))
+            for arm in (
+                noise_spread(float(means.mean()), (noise,))
+                for means, noise in zip((candidate, baseline), within, strict=True)
+            )
+        )
+        contrast = Contrast(plus=plus, minus=minus, correlation=0.0)
+        return cls(difference=difference, contrasts=(contrast,), scale=high - low, suite=True)
+
     @property
     def method(self) -> str:
         """Name of the method."""
-        return "paired t + MOVER-Wilson(n_eff)" if self.contrasts else "paired t"
+        name = "t of seeds" if self.suite else "paired t"
+        return f"{name} + MOVER-Wilson(n_eff)" if self.contrasts else name
 
     @property
     def value(self) -> float:
@@ -269,7 +319,7 @@ class PairedLimits:
     def scaled(self, factor: float) -> PairedLimits:
         """Return the limits that ``factor`` times as many items like these would have."""
         contrasts = tuple(contrast.scaled(factor) for contrast in self.contrasts)
-        return PairedLimits(difference=self.difference.scaled(factor), contrasts=contrasts, scale=self.scale)
+        return replace(self, difference=self.difference.scaled(factor), contrasts=contrasts)
 
     def at(self, alpha: float) -> Limits:
         """Return both one-sided limits at level ``alpha``."""
@@ -285,8 +335,8 @@ class PairedLimits:
 
 def as_arms(candidate: ArrayLike, baseline: ArrayLike, *, bounds: Bounds | None) -> tuple[Numbers, Numbers]:
     """Return both arms as checked vectors of one length."""
-    ours = as_values(candidate, bounds=bounds, name="candidate")
-    theirs = as_values(baseline, bounds=bounds, name="baseline")
+    ours = as_rows(candidate, bounds=bounds, name="candidate")
+    theirs = as_rows(baseline, bounds=bounds, name="baseline")
     if ours.size != theirs.size:
         raise StatisticsError(f"candidate has {ours.size} values and baseline {theirs.size}; pairs need both")
     return ours, theirs
@@ -317,11 +367,12 @@ def _correlation(x: Floats, y: Floats, cluster: Ints | None) -> float:
     return float(np.clip(steady_sum(x * y) / math.sqrt(steady_square(x) * steady_square(y)), -1, 1))
 
 
-def _differing(x: Floats, y: Floats, cluster: Ints | None) -> int:
+def differing(x: Floats, y: Floats, cluster: Ints | None) -> int:
     """Count the items, or the clusters, on which two arms differ."""
     different = np.abs(x - y) > ROUNDING
     return int(np.count_nonzero(different)) if cluster is None else np.unique(cluster[different]).size
 
 
-def _hypotenuse(a: float, b: float, correlation: float) -> float:
+def hypotenuse(a: float, b: float, correlation: float) -> float:
+    """Return the length of ``a - b`` for two distances that are so correlated."""
     return math.sqrt(max(a * a + b * b - 2 * correlation * a * b, 0.0))

@@ -18,8 +18,8 @@ Bounds: TypeAlias = tuple[float, float]
 UNIT: Final[Bounds] = (0.0, 1.0)
 
 
-def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "values") -> Numbers:
-    """Return values as a vector of floats: float64, or the narrower float that they are.
+def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "values") -> Floats:
+    """Return values as a float64 vector.
 
     Raises
     ------
@@ -34,6 +34,11 @@ def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "v
     Traceback (most recent call last):
     headgate.errors.StatisticsError: values[1] is nan; a score is a finite number
     """
+    return as_rows(values, bounds=bounds, name=name).astype(np.float64, copy=False)
+
+
+def as_rows(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "values") -> Numbers:
+    """Return values as :func:`as_values` does, narrow floats as they are: rows may be many, and are averaged next."""
     array = np.asarray(values)
     if not np.issubdtype(array.dtype, np.floating):
         array = array.astype(np.float64)
