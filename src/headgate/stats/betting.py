@@ -121,7 +121,7 @@ class BettingSequence:
     --------
     >>> found = BettingSequence(alpha=0.05).update([1.0, 1.0, 0.0, 1.0] * 100)
     >>> found.low, found.high, found.empty
-    (0.6775, 0.8075, False)
+    (0.67875, 0.81125, False)
     """
 
     alpha: float

@@ -48,7 +48,7 @@ class Paths:
     --------
     >>> paths = Paths.start().onward(0.5, until=1.0, above=1.0)
     >>> round(float(paths.mass.sum()), 6), round(paths.over(1.0, 1.5), 6)
-    (0.92135, 0.021665)
+    (0.92135, 0.03522)
     """
 
     at: Floats

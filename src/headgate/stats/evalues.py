@@ -136,7 +136,7 @@ class RateTest:
         """
         for name, hits, trials in (("x", x_successes, x_trials), ("y", y_successes, y_trials)):
             if not 0 <= hits <= trials or not trials:
-                raise StatisticsError(f"{name} has {hits} successes in {trials} trials; a block has trials in both arms")
+                raise StatisticsError(f"{name} has {hits} successes in {trials} trials; a block has both arms")
         log_e = self.log_e
         x, y = self._rate(self.x_successes, self.x_trials), self._rate(self.y_successes, self.y_trials)
         if x > y + self.shift:
@@ -166,7 +166,8 @@ def nearest_rates(x: float, y: float, *, x_weight: float, y_weight: float, shift
 
     Examples
     --------
-    >>> nearest_rates(0.9, 0.7, x_weight=1, y_weight=3, shift=0.0)
+    >>> x, y = nearest_rates(0.9, 0.7, x_weight=1, y_weight=3, shift=0.0)
+    >>> round(x, 6), round(y, 6)
     (0.75, 0.75)
     """
     if shift == 0:

@@ -54,8 +54,10 @@ def conditional_power(z: float, fraction: float, *, boundary: float, drift: floa
 
     Examples
     --------
-    >>> round(conditional_power(1.0, 0.5, boundary=1.74), 4), round(conditional_power(1.0, 0.5, boundary=1.74, drift=3), 4)
-    (0.3228, 0.7482)
+    >>> round(conditional_power(1.0, 0.5, boundary=1.74), 4)
+    0.3225
+    >>> round(conditional_power(1.0, 0.5, boundary=1.74, drift=3.0), 4)
+    0.7456
     """
     for name, value in (("z", z), ("boundary", boundary), ("drift", 0.0 if drift is None else drift)):
         if not math.isfinite(value):
@@ -130,9 +132,8 @@ def curtailed(
 
     Notes
     -----
-    Exact, because every completion is tried: only how often each outcome comes matters. To try the extreme ones alone
-    would not do. An interval is not a monotone function of a score: a better item can widen it, and the lower limit
-    can fall.
+    Exact, because every completion is tried; of each outcome only its count matters. The two extreme completions alone
+    would not do: scores that differ widen an interval, so a mixed completion may leave open what both extremes settle.
 
     Examples
     --------

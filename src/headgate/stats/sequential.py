@@ -138,7 +138,7 @@ def exit_probabilities(
     --------
     >>> exits = exit_probabilities([0.5, 1.0], [2.538, 1.662], drift=2.5)
     >>> exits.above.round(3).tolist()
-    [0.221, 0.581]
+    [0.221, 0.58]
     """
     t = as_fractions(fractions)
     upper, lower = as_boundaries(above, below, n_looks=t.size)

@@ -81,7 +81,7 @@ def stagewise(
     --------
     >>> found = stagewise(3.0, [0.2, 0.4], [4.229])
     >>> round(found.drift, 3), round(found.low, 3), round(found.high, 3)
-    (4.741, 2.142, 7.343)
+    (4.743, 2.142, 7.344)
     """
     t = as_fractions(fractions)
     upper, lower = as_boundaries(above, below, n_looks=t.size - 1)
