@@ -97,10 +97,11 @@ def test_a_mean_that_moves_leaves_none():
 
 
 def stored(state):
-    return json.dumps(dataclasses.asdict(state))
+    return json.dumps(dataclasses.asdict(state), allow_nan=False)
 
 
 def test_a_stored_state_goes_on():
+    assert json.loads(stored(BettingSequence(alpha=0.05)))["low"] == 0
     for fresh in (BettingSequence(alpha=0.05, n_nulls=20), MeanTest(null=0.5)):
         state = fresh.update(VALUES)
         again = type(state)(**json.loads(stored(state)))

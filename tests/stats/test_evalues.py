@@ -81,7 +81,7 @@ def test_the_evidence_is_that_of_the_twin(shift):
 
 def test_a_stored_state_goes_on():
     test = RateTest(shift=-0.02).update(9, 10, 7, 10).update(10, 10, 6, 10)
-    again = RateTest(**json.loads(json.dumps(dataclasses.asdict(test))))
+    again = RateTest(**json.loads(json.dumps(dataclasses.asdict(test), allow_nan=False)))
     assert again == test
     assert again.update(1, 1, 0, 1) == test.update(1, 1, 0, 1)
 
@@ -96,7 +96,7 @@ def false_alarms(runs, n, p, *, size, shift=0.0):
 
 
 @pytest.mark.parametrize(
-    ("runs", "size"), [(400, 10), pytest.param(3000, 1, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
+    ("runs", "size"), [(400, 10), pytest.param(1000, 1, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])]
 )
 @pytest.mark.parametrize("p", [0.6, 0.95])
 def test_a13_two_equal_rates_rarely_ever_differ(runs, size, p):

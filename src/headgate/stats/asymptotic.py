@@ -31,8 +31,8 @@ class AsymptoticSequence:
         Values seen. For two streams, one value is the difference of a pair, or of a block of each.
     mean, squares : float
         Their mean, and the sum of their squared distances from it.
-    low, high : float
-        The limits: the tightest so far, each in its direction; infinite before 100 values.
+    low, high : float or None
+        The limits: the tightest so far, each in its direction; None before 100 values.
 
     Notes
     -----
@@ -52,8 +52,8 @@ class AsymptoticSequence:
     n: int = 0
     mean: float = 0.0
     squares: float = 0.0
-    low: float = -math.inf
-    high: float = math.inf
+    low: float | None = None
+    high: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 0.5:
@@ -64,7 +64,7 @@ class AsymptoticSequence:
     @property
     def empty(self) -> bool:
         """Whether no mean is left: the mean has drifted, which no one interval can hold."""
-        return self.low > self.high
+        return self.low is not None and self.high is not None and self.low > self.high
 
     def update(self, values: ArrayLike) -> AsymptoticSequence:
         """Return the state after more values; the limits are tightened once, after the last of them.
@@ -86,7 +86,12 @@ class AsymptoticSequence:
         if n < WARM_UP:
             return grown
         half = math.sqrt(grown.squares / n) * half_width(n, alpha=self.alpha, horizon=self.horizon)
-        return replace(grown, low=max(self.low, grown.mean - half), high=min(self.high, grown.mean + half))
+        low, high = grown.mean - half, grown.mean + half
+        return replace(
+            grown,
+            low=low if self.low is None else max(self.low, low),
+            high=high if self.high is None else min(self.high, high),
+        )
 
 
 def half_width(n: int, *, alpha: float, horizon: int) -> float:

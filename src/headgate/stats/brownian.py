@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -122,11 +121,3 @@ def as_fractions(fractions: ArrayLike) -> Floats:
             f"fractions[{index + 1}] is {t[index + 1]:g}, not above fractions[{index}], which is {t[index]:g}"
         )
     return t
-
-
-def bisect(rises: Callable[[float], bool], low: float, high: float) -> float:
-    """Return where a condition becomes true between two numbers, to 1e-13 of their distance."""
-    for _ in range(44):
-        middle = (low + high) / 2
-        low, high = (low, middle) if rises(middle) else (middle, high)
-    return (low + high) / 2

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headgate.errors import StatisticsError
-from headgate.stats.brownian import bisect
+from headgate.stats.bisection import bisect
 
 _PRIOR: Final = 0.5  # successes and failures that stand in each arm before anything is seen
 _LEAST: Final = 1e-9  # rates are kept this far from 0 and 1, so that no outcome is impossible

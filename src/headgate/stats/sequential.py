@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from headgate.errors import StatisticsError
-from headgate.stats.brownian import FARTHEST, Paths, as_fractions, bisect
+from headgate.stats.bisection import bisect
+from headgate.stats.brownian import FARTHEST, Paths, as_fractions
 from headgate.stats.values import Floats
 
 Spending: TypeAlias = Literal["obrien-fleming", "pocock", "power"]
@@ -92,6 +93,8 @@ def look_levels(fractions: ArrayLike, *, alpha: float, kind: Spending = "obrien-
     Returns
     -------
     ndarray, shape (n_looks,)
+        0 where nothing is spent in double precision (O'Brien-Fleming: before 0.3 % of the information); such a look
+        decides nothing.
 
     Raises
     ------

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headgate.errors import StatisticsError
-from headgate.stats.brownian import Paths, as_fractions, bisect
+from headgate.stats.bisection import bisect
+from headgate.stats.brownian import Paths, as_fractions
 from headgate.stats.sequential import as_boundaries
 from headgate.stats.values import as_alpha
 
@@ -74,8 +75,8 @@ def stagewise(
     -----
     Fairbanks and Madsen (1982); Tsiatis, Rosner and Mehta (1984), Exact confidence intervals following a group
     sequential test. An exit above is the higher the earlier it is, an exit below the lower; at one look z decides.
-    The boundaries must be those by which the test stopped: looks that could only have stopped above are not the same
-    design as looks that could have stopped on either side.
+    The boundaries must be those by which the test stopped. A gate with a margin stops on either side: with boundaries c
+    and z = difference / standard error, it passes above c - margin / standard error and fails below -c.
 
     Examples
     --------
