@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import oracles
@@ -36,6 +36,7 @@ def test_the_wealth_is_that_of_confseq(null, up, down):
     assert [after_10.log_e_down, after_40.log_e_down] == pytest.approx(down, rel=1e-12)
 
 
+@settings(deadline=None)
 @given(scores, st.floats(0.01, 0.99))
 def test_the_wealth_is_that_of_the_twin(values, null):
     found = MeanTest(null=null).update(values)
@@ -46,6 +47,7 @@ def test_the_wealth_is_that_of_the_twin(values, null):
     assert (found.peak_up, found.peak_down) == pytest.approx(peaks, abs=1e-9)
 
 
+@settings(deadline=None)
 @given(scores, st.integers(0, 60))
 def test_values_may_come_in_any_parts(values, cut):
     whole, parts = MeanTest(null=0.4).update(values), MeanTest(null=0.4)
@@ -56,6 +58,7 @@ def test_values_may_come_in_any_parts(values, cut):
     assert (parts.peak_up, parts.peak_down) == pytest.approx((whole.peak_up, whole.peak_down), abs=1e-9)
 
 
+@settings(deadline=None)
 @given(scores)
 def test_bounds_are_a_change_of_units(values):
     one = MeanTest(null=0.4).update(values)
@@ -66,13 +69,13 @@ def test_bounds_are_a_change_of_units(values):
 
 
 def test_the_limits_are_the_outermost_means_that_lost():
-    found = BettingSequence(alpha=0.1, n_nulls=50).update(VALUES * 5)
-    nulls = (np.arange(50) + 0.5) / 50
+    found = BettingSequence(alpha=0.1, n_nulls=400).update(VALUES * 5)
+    nulls = (np.arange(400) + 0.5) / 400
     tests = [MeanTest(null=null).update(VALUES * 5) for null in nulls.tolist()]
     below = [null for null, test in zip(nulls, tests, strict=True) if test.log_e_up >= math.log(10)]
     above = [null for null, test in zip(nulls, tests, strict=True) if test.log_e_down >= math.log(10)]
     assert below == nulls[: len(below)].tolist()  # no gaps
-    assert above == nulls[50 - len(above) :].tolist()
+    assert above == nulls[400 - len(above) :].tolist()
     assert (found.low, found.high) == pytest.approx((below[-1], above[0]))
     assert found.low < np.mean(VALUES) < found.high
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
@@ -37,6 +37,7 @@ def naive_peeks(x, y):
     return bool(((a - b)[19:] > 1.6449 * se[19:]).any())
 
 
+@settings(deadline=None)
 @given(st.tuples(rates, rates), st.tuples(rates, rates), st.tuples(sizes, sizes), st.floats(-0.5, 0.5))
 def test_a_bet_is_never_favourable_under_the_hypothesis(bet_on, true, trials, shift):
     """The mean of the e-value over all outcomes of a block is at most 1 for every pair of rates it tests."""

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.decide.paired import decide_items
@@ -67,6 +67,7 @@ def gate(items):
     return decide_items(*arms, **rule).verdict
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.sampled_from(PAIRS), min_size=20, max_size=60), st.integers(0, 3))
 def test_a_curtailed_verdict_is_that_of_every_completion(seen, n_left):
     every = {gate(np.array([*seen, *rest])) for rest in product(PAIRS, repeat=n_left)}

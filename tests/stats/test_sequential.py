@@ -225,7 +225,7 @@ def completed(rng, *, runs, n, p, drop, share, by_completion):
     looks = default_looks(n)
     levels = look_levels(np.array(looks) / n, alpha=0.05)
     candidate, baseline = simulated.pair(rng, n=(runs, n), p=p, seeds=1, drop=drop)
-    seconds = [rng.lognormal(0, 0.3, arm.shape) * np.where(arm == 0, 1.6, 1.0) for arm in (candidate, baseline)]
+    seconds = [rng.lognormal(0, 0.2, arm.shape) * np.where(arm == 0, 1.6, 1.0) for arm in (candidate, baseline)]
     means, passes = [], []
     for run in range(runs):
         order = np.maximum(*(arm[run] for arm in seconds)).argsort() if by_completion else np.arange(n)
