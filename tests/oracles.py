@@ -9,7 +9,11 @@ from math import comb
 from statistics import NormalDist
 
 from scipy import optimize
+
+
+import numpy as np
 from scipy import stats as reference
+from scipy.optimize import minimize_scalar
 
 
 def item_means(values, items):
@@ -148,3 +152,74 @@ def tango(plus, minus, n, confidence):
         return optimize.brentq(excess, observed + bound * 1e-6, bound * (1 - 1e-12), xtol=1e-10)
 
     return edge(-1), edge(1)
+
+
+def exits(fractions, above, below, drift, nodes=801):
+    """Probability to stop above and below at each look of a Brownian motion: Simpson's rule on a fixed wide grid."""
+    rule = np.ones(nodes)
+    rule[1:-1:2], rule[2:-1:2] = 4, 2
+    over, under, at, mass, before = [], [], np.zeros(1), np.ones(1), 0.0
+    for time, high, low in zip(fractions, above, below, strict=True):
+        sd, mean = math.sqrt(time - before), at + drift * (time - before)
+        top, bottom = high * math.sqrt(time), low * math.sqrt(time)
+        over.append(float(mass @ reference.norm.sf((top - mean) / sd)))
+        under.append(float(mass @ reference.norm.cdf((bottom - mean) / sd)))
+        wide = 10 * math.sqrt(time)
+        new = np.linspace(max(bottom, drift * time - wide), min(top, drift * time + wide), nodes)
+        mass = (
+            np.exp(-(((new[:, None] - mean) / sd) ** 2) / 2)
+            @ mass
+            / (sd * math.sqrt(2 * math.pi))
+            * rule
+            * (new[1] - new[0])
+            / 3
+        )
+        at, before = new, time
+    return over, under
+
+
+def rate_log_e(blocks, shift, prior):
+    """Evidence that x > y + shift: bet on the rates so far, against the closest ones that a search finds."""
+    hits, trials, log_e = [0, 0], [0, 0], [0.0]
+    for x_hits, x_trials, y_hits, y_trials in blocks:
+        bet = [(hit + prior) / (trial + 2 * prior) for hit, trial in zip(hits, trials, strict=True)]
+        found = 0.0
+        if bet[0] > bet[1] + shift:
+
+            def distance(rate, bet=bet, x_trials=x_trials, y_trials=y_trials):
+                return x_trials * entropy(bet[0], rate + shift) + y_trials * entropy(bet[1], rate)
+
+            nearest = minimize_scalar(
+                distance, bounds=(max(0, -shift), min(1, 1 - shift)), method="bounded", options={"xatol": 1e-12}
+            ).x
+            null = (nearest + shift, nearest)
+            for outcome, n, b, r in zip((x_hits, y_hits), (x_trials, y_trials), bet, null, strict=True):
+                found += reference.binom.logpmf(outcome, n, b) - reference.binom.logpmf(outcome, n, r)
+        log_e.append(log_e[-1] + found)
+        hits, trials = [hits[0] + x_hits, hits[1] + y_hits], [trials[0] + x_trials, trials[1] + y_trials]
+    return log_e[1:]
+
+
+def entropy(p, q):
+    """Relative entropy of two coins."""
+    return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
+
+
+def wealth(values, null, shares):
+    """Average wealth after each value of bets that the mean of values in [0, 1] is higher."""
+    stakes, purses, found = [share / null for share in shares], [1.0] * len(shares), []
+    for value in values:
+        purses = [purse * (1 + stake * (value - null)) for purse, stake in zip(purses, stakes, strict=True)]
+        found.append(sum(purses) / len(purses))
+    return found
+
+
+def asymptotic_limits(values, alpha, horizon):
+    """One-sided asymptotic confidence sequence after the last value, from the formula."""
+    n = len(values)
+    mean = sum(values) / n
+    s = math.sqrt(sum((value - mean) ** 2 for value in values) / n)
+    rho = math.sqrt((-2 * math.log(2 * alpha) + math.log(-2 * math.log(2 * alpha) + 1)) / horizon)
+    grown = n * rho**2 + 1
+    half = s * math.sqrt(2 * grown / (n**2 * rho**2) * math.log(1 + math.sqrt(grown) / (2 * alpha)))
+    return mean - half, mean + half
