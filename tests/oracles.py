@@ -8,10 +8,8 @@ from fractions import Fraction
 from math import comb
 from statistics import NormalDist
 
-from scipy import optimize
-
-
 import numpy as np
+from scipy import optimize
 from scipy import stats as reference
 from scipy.optimize import minimize_scalar
 

@@ -198,3 +198,15 @@ def test_items_are_rarely_named_where_nothing_changed():
         bool(judge(arms(seeds_of(rng, share, 5), seeds_of(rng, share, 5)), gate(margin=0.2)).items) for _ in range(60)
     ]
     assert np.mean(named) <= 0.15
+
+
+def test_a_verdict_on_exactly_these_items_needs_seeds_and_knows_more():
+    rng = np.random.default_rng(8)
+    facts = arms(seeds_of(rng, rng.random(40), 10), seeds_of(rng, rng.random(40), 10))  # every item moved by its own
+    wide, narrow = (judge(facts, gate(margin=0.3), target=target).metrics[0] for target in ("population", "suite"))
+    assert narrow.estimate == wide.estimate
+    assert narrow.high - narrow.low < 0.7 * (wide.high - wide.low)
+    assert "of seeds" in narrow.method
+    single = judge(arms(ONES, ONES), gate(margin=0.1), gate(min=0.5), target="suite")
+    assert [row.verdict for row in single.metrics] == ["invalid", "invalid"]
+    assert "seed" in single.metrics[0].reason

@@ -11,6 +11,7 @@ from headgate.stats import mcnemar_mid_p
 from headgate.stats.intervals import binary_rows
 from headgate.stats.items import as_items
 from headgate.stats.paired import PairedLimits, as_arms
+from headgate.stats.seeds import SeedNoise
 from headgate.stats.values import UNIT, Bounds, Floats, Ints
 
 
@@ -78,12 +79,14 @@ def decide_items(
     bounds: Bounds | None,
     n_rows: tuple[int | None, int | None],
     strict: bool = False,
+    within: tuple[SeedNoise, SeedNoise] | None = None,
 ) -> Decision:
     """Decide on item means; ``n_rows`` of an arm is given where its scores are binary.
 
-    ``strict``: it fails only when it is surely worse by more than the margin.
+    ``strict``: it fails only when it is surely worse by more than the margin. ``within`` is given where the items are
+    all there are.
     """
-    limits = PairedLimits.of(candidate, baseline, cluster=cluster, bounds=bounds, n_rows=n_rows)
+    limits = PairedLimits.of(candidate, baseline, cluster=cluster, bounds=bounds, n_rows=n_rows, within=within)
     rule = Rule(
         floor=-margin,
         ceiling=-margin if strict else 0.0,

@@ -140,16 +140,23 @@ def check_gate(gate: Gate, metric: Metric, *, candidate: RunFacts, other: RunFac
 
 def rule_on(items: Items, gate: Gate, metric: Metric, *, policy: Policy) -> Ruling:
     """Apply a gate's rule to item means."""
-    bounds, better, alpha = metric.bounds, metric.higher_is_better, policy.alpha
-    strict = policy.fail_rule == "beyond_margin"
+    bounds, alpha = metric.bounds, policy.alpha
+    strict, fixed = policy.fail_rule == "beyond_margin", policy.target == "suite"
     if gate.margin is not None:
+        better = metric.higher_is_better
         return margin_rule(
-            items, margin=gate.margin, alpha=alpha, bounds=bounds, higher_is_better=better, strict=strict
+            items,
+            margin=gate.margin,
+            alpha=alpha,
+            bounds=bounds,
+            higher_is_better=better,
+            strict=strict,
+            fixed=fixed,
         )
     if gate.min is not None:
-        return min_rule(items, least=gate.min, alpha=alpha, bounds=bounds)
+        return min_rule(items, least=gate.min, alpha=alpha, bounds=bounds, fixed=fixed)
     if gate.max is not None:
-        return max_rule(items, most=gate.max, alpha=alpha, bounds=bounds)
+        return max_rule(items, most=gate.max, alpha=alpha, bounds=bounds, fixed=fixed)
     assert gate.max_ratio is not None
     return max_ratio_rule(items, most=gate.max_ratio, alpha=alpha, strict=strict)
 

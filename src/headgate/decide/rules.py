@@ -18,6 +18,7 @@ from headgate.decide.tables import ArmItems, Items
 from headgate.errors import StatisticsError
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits, exp
+from headgate.stats.seeds import SeedNoise
 from headgate.stats.values import Bounds, Floats
 
 Units = Callable[[float], float]
@@ -55,20 +56,36 @@ class Ruling:
 
 
 def margin_rule(
-    items: Items, *, margin: float, alpha: float, bounds: Bounds | None, higher_is_better: bool, strict: bool = False
+    items: Items,
+    *,
+    margin: float,
+    alpha: float,
+    bounds: Bounds | None,
+    higher_is_better: bool,
+    strict: bool = False,
+    fixed: bool = False,
 ) -> Ruling:
     """Ask that the candidate is not worse than the baseline by more than a margin.
 
     It fails when the candidate is surely worse; ``strict``: only when it is surely worse by more than the margin.
+    ``fixed``: the items are all there are, and only their seeds are a sample.
     """
     c, b = _both(items)
     if not higher_is_better:
         c, b = c.flipped(bounds), b.flipped(bounds)
     rows = (c.binary_rows, b.binary_rows)
+    within = (_noise(c), _noise(b)) if fixed else None
 
     def decide(arms: Arms) -> Decision:
         return decide_items(
-            *arms, margin=margin, alpha=alpha, cluster=items.cluster, bounds=bounds, n_rows=rows, strict=strict
+            *arms,
+            margin=margin,
+            alpha=alpha,
+            cluster=items.cluster,
+            bounds=bounds,
+            n_rows=rows,
+            strict=strict,
+            within=within,
         )
 
     found = [decide((c.low, b.high)), decide((c.high, b.low))] if items.n_missing else [decide((c.low, b.low))]
@@ -79,16 +96,17 @@ def margin_rule(
     )
 
 
-def min_rule(items: Items, *, least: float, alpha: float, bounds: Bounds | None) -> Ruling:
+def min_rule(items: Items, *, least: float, alpha: float, bounds: Bounds | None, fixed: bool = False) -> Ruling:
     """Ask that the candidate's mean is at least so much."""
-    return _threshold(items, items.candidate, least=least, alpha=alpha, bounds=bounds)
+    return _threshold(items, items.candidate, least=least, alpha=alpha, bounds=bounds, fixed=fixed)
 
 
-def max_rule(items: Items, *, most: float, alpha: float, bounds: Bounds | None) -> Ruling:
+def max_rule(items: Items, *, most: float, alpha: float, bounds: Bounds | None, fixed: bool = False) -> Ruling:
     """Ask that the candidate's mean is at most so much."""
     mirror = 0.0 if bounds is None else bounds[0] + bounds[1]
     flipped = items.candidate.flipped(bounds)
-    ruling = _mirrored(_threshold(items, flipped, least=mirror - most, alpha=alpha, bounds=bounds), mirror)
+    turned = _threshold(items, flipped, least=mirror - most, alpha=alpha, bounds=bounds, fixed=fixed)
+    ruling = _mirrored(turned, mirror)
     return replace(ruling, estimate=items.candidate.mean)
 
 
@@ -122,11 +140,23 @@ def _both(items: Items) -> tuple[ArmItems, ArmItems]:
     return items.candidate, items.baseline
 
 
-def _threshold(items: Items, arm: ArmItems, *, least: float, alpha: float, bounds: Bounds | None) -> Ruling:
+def _noise(arm: ArmItems) -> SeedNoise:
+    """Return the noise of an arm's seeds; StatisticsError where an item has one only."""
+    arm.noise.sampling()
+    return arm.noise
+
+
+def _threshold(
+    items: Items, arm: ArmItems, *, least: float, alpha: float, bounds: Bounds | None, fixed: bool
+) -> Ruling:
     rule = Rule(floor=least, ceiling=least, clustered=items.cluster is not None, bounded=bounds is not None)
 
+    within = _noise(arm) if fixed else None
+
     def decide(means: Floats) -> Decision:
-        limits = MeanLimits.of(means, cluster=items.cluster, bounds=bounds, n_rows=arm.binary_rows, threshold=True)
+        limits = MeanLimits.of(
+            means, cluster=items.cluster, bounds=bounds, n_rows=arm.binary_rows, threshold=True, within=within
+        )
         return rule.decide(limits, alpha=alpha)
 
     found = [decide(arm.low), decide(arm.high)] if items.candidate.n_missing else [decide(arm.low)]
@@ -171,9 +201,10 @@ def _needed_seeds(items: Items, decision: Decision, needed: int) -> int | None:
     Seeds take away what items vary by from seed to seed, and nothing of what they differ by.
     """
     arms = [items.candidate] if items.baseline is None else [items.candidate, items.baseline]
-    within, seeds = sum(arm.within for arm in arms), min(arm.n_rows for arm in arms) / items.n_items
-    variance = decision.limits.spread.se**2
-    noise = min(float(np.mean(within)) / items.n_items, variance)  # nan where an item has one seed
+    if any(int(arm.noise.seeds.min()) < 2 for arm in arms):
+        return None
+    seeds, variance = min(arm.n_rows for arm in arms) / items.n_items, decision.limits.spread.se**2
+    noise = min(sum(float(arm.noise.sampling().mean()) for arm in arms) / items.n_items, variance)
     rest = variance * items.n_items / needed - (variance - noise)
     return math.ceil(seeds * noise / rest) if rest > 0 and noise > 0 else None
 

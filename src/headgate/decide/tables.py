@@ -13,6 +13,7 @@ from headgate.decide.facts import RunFacts, item_numbers
 from headgate.decide.metric import Metric
 from headgate.errors import StatisticsError
 from headgate.stats.intervals import binary_rows
+from headgate.stats.seeds import SeedNoise
 from headgate.stats.sums import group_sums
 from headgate.stats.values import Bounds, Floats, Ints
 
@@ -30,8 +31,8 @@ class ArmItems:
         Means with what is missing at the lower and at the upper bound; the same array where nothing is missing.
     seen : ndarray, shape (n_items,)
         Means of what is there; nan for an item without any value.
-    within : ndarray, shape (n_items,)
-        Variance of each item's mean over its seeds; nan where an item has fewer than two values.
+    noise : SeedNoise
+        What the seeds of each item say about their spread.
     n_rows : int
         Jobs behind them.
     n_missing : int
@@ -43,7 +44,7 @@ class ArmItems:
     low: Floats
     high: Floats
     seen: Floats
-    within: Floats
+    noise: SeedNoise
     n_rows: int
     n_missing: int
     binary: bool
@@ -65,7 +66,7 @@ class ArmItems:
             low=mirror - self.high,
             high=mirror - self.low,
             seen=mirror - self.seen,
-            within=self.within,
+            noise=self.noise,
             n_rows=self.n_rows,
             n_missing=self.n_missing,
             binary=self.binary,
@@ -191,9 +192,8 @@ class _Arm:
         """Return the means of some items."""
         total, squares = self.total[shared], self.squares[shared]
         n, rows = self.n[shared].astype(np.float64), self.rows[shared].astype(np.float64)
-        seen, within = np.full(total.size, np.nan), np.full(total.size, np.nan)
+        seen = np.full(total.size, np.nan)
         np.divide(total, n, out=seen, where=n > 0)
-        np.divide(squares, (n - 1) * n, out=within, where=n > 1)
         low = high = seen
         if metric.bounds is not None:
             low, high = ((total + (rows - n) * bound) / rows for bound in metric.bounds)
@@ -202,7 +202,7 @@ class _Arm:
             low=low,
             high=high,
             seen=seen,
-            within=within,
+            noise=SeedNoise(squares=squares, seeds=self.n[shared]),
             n_rows=int(rows.sum()),
             n_missing=missing,
             binary=self.binary,

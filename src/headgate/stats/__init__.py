@@ -2,30 +2,105 @@
 
 from __future__ import annotations
 
+from headgate.stats.agreement import cohen_kappa, fleiss_kappa
+from headgate.stats.asymptotic import AsymptoticSequence
+from headgate.stats.betting import BettingSequence, MeanTest
 from headgate.stats.clusters import effective_clusters
 from headgate.stats.estimate import Estimate
+from headgate.stats.evalues import RateTest, log_e_threshold, merge_log_e
 from headgate.stats.fisher import fisher_exact
+from headgate.stats.futility import conditional_power, curtailed, futile
 from headgate.stats.intervals import clopper_pearson, mean_interval, wilson
 from headgate.stats.items import item_means
 from headgate.stats.multiplicity import benjamini_hochberg, discoveries, holm
 from headgate.stats.paired import log_ratio_interval, mcnemar_mid_p, paired_interval
 from headgate.stats.permutation import drop_p_values
+from headgate.stats.power import (
+    PowerCurve,
+    binary_power_curve,
+    fewest_items,
+    mde,
+    needed_items,
+    needed_seeds,
+    pass_probability,
+    power_curve,
+)
+from headgate.stats.ppi import ppi_mean
 from headgate.stats.pvalue import smallest_alpha
+from headgate.stats.ranks import RankTest, mann_whitney
+from headgate.stats.seeds import (
+    PairedComponents,
+    VarianceComponents,
+    paired_components,
+    recommended_seeds,
+    variance_components,
+)
+from headgate.stats.sequential import (
+    Exits,
+    default_looks,
+    exit_probabilities,
+    look_levels,
+    spending_boundaries,
+)
+from headgate.stats.shrinkage import Shrunk, shrink
+from headgate.stats.stagewise import Stagewise, stagewise
+from headgate.stats.tango import newcombe_paired_interval, tango_interval
+from headgate.stats.unpaired import newcombe_interval, unpaired_interval
 
 __all__ = [
+    "AsymptoticSequence",
+    "BettingSequence",
     "Estimate",
+    "Exits",
+    "MeanTest",
+    "PairedComponents",
+    "PowerCurve",
+    "RankTest",
+    "RateTest",
+    "Shrunk",
+    "Stagewise",
+    "VarianceComponents",
     "benjamini_hochberg",
+    "binary_power_curve",
     "clopper_pearson",
+    "cohen_kappa",
+    "conditional_power",
+    "curtailed",
+    "default_looks",
     "discoveries",
     "drop_p_values",
     "effective_clusters",
+    "exit_probabilities",
+    "fewest_items",
     "fisher_exact",
+    "fleiss_kappa",
+    "futile",
     "holm",
     "item_means",
+    "log_e_threshold",
     "log_ratio_interval",
+    "look_levels",
+    "mann_whitney",
     "mcnemar_mid_p",
+    "mde",
     "mean_interval",
+    "merge_log_e",
+    "needed_items",
+    "needed_seeds",
+    "newcombe_interval",
+    "newcombe_paired_interval",
+    "paired_components",
     "paired_interval",
+    "pass_probability",
+    "power_curve",
+    "ppi_mean",
+    "recommended_seeds",
+    "shrink",
     "smallest_alpha",
+    "spending_boundaries",
+    "stagewise",
+    "tango_interval",
+    "unpaired_interval",
+    "variance_components",
     "wilson",
 ]

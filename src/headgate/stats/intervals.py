@@ -15,6 +15,7 @@ from headgate.stats.clusters import Spread, spread
 from headgate.stats.estimate import Estimate
 from headgate.stats.items import as_items
 from headgate.stats.seeds import SeedNoise, by_item, noise_spread
+from headgate.stats.sums import steady_mean
 from headgate.stats.values import UNIT, Bounds, Floats, Ints, Numbers, as_alpha, as_bounds, as_rows
 
 Limits = tuple[float, float]
@@ -180,7 +181,7 @@ class MeanLimits:
         ``n_rows`` is given for binary scores and bounds the effective size; ``within`` where the items are fixed.
         """
         suite = within is not None and within.known
-        whole = noise_spread(float(means.mean()), (within,)) if within is not None and suite else spread(means, cluster)
+        whole = noise_spread(steady_mean(means), (within,)) if within is not None and suite else spread(means, cluster)
         if bounds is None:
             return cls(spread=whole, n_eff=math.nan, bounds=None, suite=suite)
         low, high = as_bounds(bounds)

@@ -286,14 +286,14 @@ class PairedLimits:
     def _of_suite(
         cls, candidate: Floats, baseline: Floats, within: tuple[SeedNoise, SeedNoise], bounds: Bounds | None
     ) -> PairedLimits:
-        difference = noise_spread(float((candidate - baseline).mean()), within)
+        difference = noise_spread(steady_mean(candidate - baseline), within)
         if bounds is None:
             return cls(difference=difference, contrasts=(), scale=math.inf, suite=True)
         low, high = as_bounds(bounds)
         plus, minus = (
             Share(mean=(arm.mean - low) / (high - low), n_eff=size_of(arm, (low, high)))
             for arm in (
-                noise_spread(float(means.mean()), (noise,))
+                noise_spread(steady_mean(means), (noise,))
                 for means, noise in zip((candidate, baseline), within, strict=True)
             )
         )
