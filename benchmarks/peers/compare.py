@@ -118,48 +118,57 @@ def chosen(options: argparse.Namespace) -> dict[str, Peer]:
     return found
 
 
+class Rounds:
+    """Lets peers take turns; one that fails is out, and the others go on."""
+
+    def __init__(self, competing: Mapping[str, Peer], options: argparse.Namespace) -> None:
+        self.taken: dict[str, dict[int, list[Facts]]] = {name: {} for name in competing}
+        self.failed: list[str] = []
+        self._competing, self._options = competing, options
+
+    def run(self, label: str, jobs: int, *, keep: bool = True) -> None:
+        """Let every peer do so many jobs."""
+        for name, peer in self._competing.items():
+            if name in self.failed:
+                continue
+            try:
+                facts = self._run(peer, jobs)
+            except (SystemExit, subprocess.CalledProcessError) as error:
+                self.failed.append(name)
+                print(f"{label}: {name} failed: {error}", file=sys.stderr, flush=True)
+                continue
+            told = f"{label}: {name}, {jobs} jobs: {facts['cpu_s']:.2f} s CPU, {facts['wall_s']:.1f} s"
+            print(told, file=sys.stderr, flush=True)
+            if keep:
+                self.taken[name].setdefault(jobs, []).append(facts)
+        if self._options.json is not None:
+            self._options.json.write_text(json.dumps(self.taken, indent=1))
+
+    def _run(self, peer: Peer, jobs: int) -> Facts:
+        options = self._options
+        return run_once(peer, options.home, jobs=jobs, concurrency=options.concurrency, delay_ms=options.delay_ms)
+
+
 def main() -> None:
     options = arguments()
     options.home.mkdir(parents=True, exist_ok=True)
     competing = chosen(options)
-    how: dict[str, Any] = {"concurrency": options.concurrency, "delay_ms": options.delay_ms}
     if SERVER_CORE is not None and sys.platform == "linux":
         os.sched_setaffinity(0, {SERVER_CORE})  # this process only looks on; its children are pinned themselves
-    taken: dict[str, dict[int, list[Facts]]] = {name: {} for name in competing}
-    failed: dict[str, str] = {}
-
-    def run(label: str, name: str, jobs: int) -> Facts | None:
-        """Let a peer take its turn; one that fails is out, and the others go on."""
-        if name in failed:
-            return None
-        try:
-            facts = run_once(competing[name], options.home, jobs=jobs, **how)
-        except (SystemExit, subprocess.CalledProcessError) as error:
-            failed[name] = str(error)
-            print(f"{label}: {name} failed: {error}", file=sys.stderr, flush=True)
-            return None
-        told = f"{label}: {name}, {jobs} jobs: {facts['cpu_s']:.2f} s CPU, {facts['wall_s']:.1f} s"
-        print(told, file=sys.stderr, flush=True)
-        return facts
-
-    for name in competing:
-        run("warm-up", name, WARM_UP)
+    rounds = Rounds(competing, options)
+    rounds.run("warm-up", WARM_UP, keep=False)
     for number in range(options.rounds):
         for jobs in (options.jobs // 5, options.jobs):
-            for name, sizes in taken.items():
-                if (facts := run(f"round {number + 1}", name, jobs)) is not None:
-                    sizes.setdefault(jobs, []).append(facts)
-                if options.json is not None:
-                    options.json.write_text(json.dumps(taken, indent=1))
-    whole = {name: sizes for name, sizes in taken.items() if len(sizes) == 2}
+            rounds.run(f"round {number + 1}", jobs)
+    whole = {name: sizes for name, sizes in rounds.taken.items() if len(sizes) == 2}
     summaries = {name: summarize(sizes[options.jobs // 5], sizes[options.jobs]) for name, sizes in whole.items()}
     print(f"{options.jobs} jobs at {options.concurrency} in flight, a {options.delay_ms:g} ms server, ", end="")
     print(f"{options.rounds} rounds, Python {platform.python_version()}, {datetime.now(UTC):%Y-%m-%d}\n")
     print(show(summaries))
     print("\nwhat they do more of:")
     print("\n".join(f"- {name} ({competing[name].version}): {competing[name].more}" for name in summaries))
-    if failed:
-        raise SystemExit(f"failed: {', '.join(failed)}")
+    if rounds.failed:
+        raise SystemExit(f"failed: {', '.join(rounds.failed)}")
 
 
 if __name__ == "__main__":
