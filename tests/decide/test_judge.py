@@ -457,3 +457,27 @@ def test_a_million_rows_are_judged_in_seconds():
 def test_a_bound_of_zero_is_a_rule():
     verdict = judge(arms(ONES, ONES), gate(margin=0), gate("error_rate", max=0))
     assert [(row.rule, row.margin) for row in verdict.metrics] == [("margin", 0), ("max", 0)]
+
+
+def test_a16_the_order_of_stored_rows_changes_no_bit_of_a_verdict():
+    rng = np.random.default_rng(16)
+    clusters = [f"c{i // 4}" for i in range(200)]
+    facts = made(
+        {("new", "m"): rng.random((200, 3)) * 4 + 1, ("old", "m"): rng.random((200, 3)) * 4 + 1},
+        scorer="grade",
+        clusters=clusters,
+    )
+    gates = [gate("grade", margin=0.2), gate("grade", min=2.5), gate("latency_s", max_ratio=1.5)]
+    wobbly = changed(facts, results=facts.results.with_columns(latency_s=pl.Series(rng.lognormal(size=1200))))
+    one = judge(wobbly, *gates)
+    for seed in range(3):
+        again = judge(
+            changed(
+                wobbly,
+                results=wobbly.results.sample(fraction=1.0, shuffle=True, seed=seed),
+                scores=wobbly.scores.sample(fraction=1.0, shuffle=True, seed=seed + 10),
+            ),
+            *gates,
+        )
+        assert again.metrics == one.metrics
+        assert again.items == one.items

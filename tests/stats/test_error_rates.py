@@ -143,6 +143,18 @@ def test_a6_a7_the_gate_has_power():
     assert paired_rates(rng, n=200, p=0.9, seeds=3, drop=0.0)[1] >= 0.93 - 0.02
 
 
+@pytest.mark.parametrize(("p", "least"), [(0.7, 0.85), (0.9, 0.95), (0.98, 0.99)])
+def test_a9_a_consistent_drop_fails(p, least):
+    rng = np.random.default_rng(9)
+
+    def fails():
+        c, b = simulated.pair(rng, n=200, p=p, seeds=1, drop=0.10)
+        found = decide_items(c, b, margin=0.05, alpha=0.05, cluster=None, bounds=(0, 1), n_rows=(200, 200))
+        return found.verdict == "fail"
+
+    assert rate([fails() for _ in range(300)]) >= least - 0.03
+
+
 @pytest.mark.parametrize("p", [0.7, 0.9])
 def test_the_whole_rule_rarely_fails_what_is_no_worse(p):
     rng = np.random.default_rng(8)
