@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -22,6 +23,7 @@ _LEVELS: Final = 1000  # a lattice finer than this part of the range is no diffe
 _SAME: Final = 1e-7  # of the range: single precision leaves k/K this far from where it belongs
 _WINDOW: Final = 24.0  # standard deviations of a sum that its distribution is computed over
 _CELLS: Final = (1 << 17, 1 << 20)  # fewest and most cells of a grid for values that lie on no lattice
+_PIECE: Final = 1 << 14  # values worked on at a time
 _PER_SD: Final = 42.0  # such cells in one standard deviation of a value: 1,000 for 24
 
 
@@ -67,29 +69,28 @@ class MeanDistribution:
         StatisticsError
             If the values are all the same: resamples are too, and say nothing about the error.
         """
-        distinct, counts = np.unique(values, return_counts=True)  # sorted: the order of rows leaves no trace
-        n, low, extent = values.size, float(distinct[0]), float(distinct[-1] - distinct[0])
-        if is_flat(distinct):
+        points, counts = _collapsed(values)
+        n, low, extent = values.size, float(points[0]), float(points[-1] - points[0])
+        if is_flat(points[[0, -1]]):
             raise StatisticsError(
                 f"all {n} values are {low:g}: every resample is the same, and a bootstrap sees no error; "
                 "use mean_interval"
             )
-        share = counts / n
-        centre = low + float(share @ (distinct - low))
-        centred = distinct - centre
-        variance = float(share @ centred**2)
+        centre = low + math.fsum(c @ (x - low) for x, c in _pieces(points, counts)) / n
+        variance = math.fsum(c @ (x - centre) ** 2 for x, c in _pieces(points, counts)) / n
+        third = math.fsum(c @ ((x - centre) ** 2 * (x - centre)) for x, c in _pieces(points, counts)) / n
         window = min(_WINDOW * math.sqrt(n * variance), n * extent)
-        levels = _levels((distinct - low) / extent, most=min(_LEVELS, int(_CELLS[1] * extent / window) - 2))
+        levels = _levels(points, most=min(_LEVELS, int(_CELLS[1] * extent / window) - 2))
         lattice = levels is not None
         cells = _fine(n) if levels is None else _cells(window / extent * levels)
         step = window / (cells - 2) if levels is None else extent / levels
-        draw = _on_grid((distinct - low) / step, share, cells, lattice=lattice)
+        draw = _on_grid(points, counts, step, cells, lattice=lattice)
         first, cumulative = _summed(draw, n, centre=(centre - low) / step, extent=extent / step)
         scale = 1.0 if lattice else math.sqrt(variance) / (step * _sd(draw))
         return cls(
             mean=centre,
             sd=math.sqrt(variance / n),
-            skew=float(share @ centred**3) / (6 * variance**1.5 * math.sqrt(n)),
+            skew=third / (6 * variance**1.5 * math.sqrt(n)),
             origin=centre + (low + first * step / n - centre) * scale,
             step=step / n * scale,
             cumulative=cumulative,
@@ -216,7 +217,7 @@ def bootstrap_quantile(values: ArrayLike, q: float, *, confidence: float = 0.95)
     k = quantile_rank(n, q)
     if is_flat(ordered):
         raise StatisticsError(f"all {n} values are {ordered[0]:g}: every resample is the same, and has no error")
-    reach = np.clip(n * betaincinv(k, n - k + 1, [1e-15, alpha, 1 - alpha, 1 - 1e-15]), 0, n - 1)
+    reach = np.clip(n * betaincinv(k, n - k + 1, [1e-15, alpha, 1 - alpha, 1 - 1e-15]), 0, n)
     first, low, high, last = np.ceil(reach).astype(np.int64)
     ranks = np.arange(max(first - 1, 0), last + 2)
     share = np.diff(betainc(k, n - k + 1, np.minimum(ranks / n, 1.0)))
@@ -268,9 +269,28 @@ def as_resamples(resamples: int) -> int:
     return resamples
 
 
-def _levels(unit: Floats, *, most: int) -> int | None:
-    """Return the fewest equal steps from 0 to 1 that meet every value; None where ``most`` do not."""
-    for levels in range(unit.size - 1, most + 1):
+def _collapsed(values: Floats) -> tuple[Floats, Floats]:
+    """Return the points that values lie on, sorted, and how many lie on each; all of them where they are many."""
+    ordered = np.sort(values)  # so that the order of rows leaves no trace
+    rises = ordered[1:] != ordered[:-1]
+    if np.count_nonzero(rises) > _LEVELS:
+        return ordered, np.broadcast_to(np.float64(1), ordered.shape)
+    starts = np.append(0, np.flatnonzero(rises) + 1)
+    return ordered[starts], np.diff(np.append(starts, ordered.size)).astype(np.float64)
+
+
+def _pieces(points: Floats, counts: Floats) -> Iterator[tuple[Floats, Floats]]:
+    """Yield so many points at a time that what is computed from them stays in the cache."""
+    for start in range(0, points.size, _PIECE):
+        yield points[start : start + _PIECE], counts[start : start + _PIECE]
+
+
+def _levels(points: Floats, *, most: int) -> int | None:
+    """Return the fewest equal steps from the first point to the last that meet them all; None where ``most`` do not."""
+    if points.size > most + 1:
+        return None
+    unit = (points - points[0]) / (points[-1] - points[0])
+    for levels in range(points.size - 1, most + 1):
         scaled = unit * levels
         if float(np.abs(scaled - np.rint(scaled)).max()) <= _SAME * levels:
             return levels
@@ -285,15 +305,17 @@ def _fine(n: int) -> int:
     return min(max(_cells(_WINDOW * _PER_SD * math.sqrt(n)), _CELLS[0]), _CELLS[1])
 
 
-def _on_grid(positions: Floats, share: Floats, cells: int, *, lattice: bool) -> Floats:
+def _on_grid(points: Floats, counts: Floats, step: float, cells: int, *, lattice: bool) -> Floats:
     """Return the probability of each grid point in one draw."""
-    below = np.rint(positions) if lattice else np.floor(positions)
-    above = positions - below
-    if lattice:
-        above = np.zeros_like(above)
-    index, draw = below.astype(np.int64), np.zeros(cells)
-    for shift, part in ((0, 1 - above), (1, above)):
-        draw += np.bincount((index + shift) % cells, weights=share * part, minlength=cells)
+    draw = np.zeros(cells)
+    for some, weights in _pieces(points, counts):
+        positions = (some - points[0]) / step
+        below = np.rint(positions) if lattice else np.floor(positions)
+        above = np.zeros_like(below) if lattice else positions - below
+        index = below.astype(np.int64)
+        np.add.at(draw, index % cells, weights * (1 - above))
+        np.add.at(draw, (index + 1) % cells, weights * above)
+    draw /= draw.sum()
     return draw
 
 

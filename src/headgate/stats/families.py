@@ -131,7 +131,7 @@ def max_t(
         value=value,
         se=se,
         statistic=statistic,
-        p_values=np.where(moving, _step_down(statistic, replicates), 1.0),
+        p_values=np.where(moving, step_down(statistic, replicates), 1.0),
         low=np.full(value.size, -math.inf) if alternative == "less" else value - half,
         high=np.full(value.size, math.inf) if alternative == "greater" else value + half,
         critical=critical,
@@ -172,7 +172,7 @@ def _directed(deviations: Floats, alternative: Alternative) -> Floats:
     return -deviations if alternative == "less" else deviations
 
 
-def _step_down(statistic: Floats, replicates: Floats) -> Floats:
+def step_down(statistic: Floats, replicates: Floats) -> Floats:
     """Return adjusted p-values: each against the largest among itself and those that deviate less."""
     order = np.argsort(-statistic, kind="stable")
     largest = np.maximum.accumulate(replicates[:, order[::-1]], axis=1)[:, ::-1]

@@ -23,7 +23,7 @@ Statistic: TypeAlias = Callable[[Floats], Floats]
 FEWEST: Final = 50
 """Fewer independent units than this are too few for a bootstrap."""
 MOST: Final = 160_000
-"""Resamples after which an adaptive limit stays as it is."""
+"""Resamples after which an adaptive limit stays as it is, unless told otherwise."""
 _BITS: Final = 30  # of a value on the grid
 
 
@@ -120,7 +120,7 @@ class Resampled:
         >>> right = np.arange(200) % 10 < 8
         >>> resampled = resample_means(np.column_stack([right, np.ones(200)]), seed=1)
         >>> print(resampled.interval(mean_ratio))
-        0.8 [0.74, 0.855] (95 %, 200 items, percentile bootstrap)
+        0.8 [0.745, 0.855] (95 %, 200 items, percentile bootstrap)
         """
         alpha = as_alpha(confidence)
         value, replicates = self.values(statistic)
@@ -140,22 +140,21 @@ class Resampled:
         """Return a statistic as observed, and in each resample; raise StatisticsError as :meth:`interval` does."""
         check_units(self.units.sums[:, -1])
         with np.errstate(all="ignore"):  # what is not finite is refused below
-            value, replicates = float(statistic(self.observed)), np.asarray(statistic(self.means), dtype=np.float64)
-        if replicates.shape != (len(self.means),):
-            raise StatisticsError(f"the statistic has shape {replicates.shape} for {len(self.means)} resamples")
-        return value, as_replicates(value, replicates)
+            found = np.asarray(statistic(np.vstack([self.observed, self.means])), dtype=np.float64)
+        if found.shape != (1 + len(self.means),):
+            raise StatisticsError(f"the statistic has shape {found.shape} for {1 + len(self.means)} rows of means")
+        return float(found[0]), as_replicates(float(found[0]), found[1:])
 
     def _bca(self, statistic: Statistic, value: float, replicates: Floats, alpha: float) -> Limits:
         """Return the levels of BCa: bias from the resamples, acceleration from leaving out each unit in turn."""
         below = (np.count_nonzero(replicates < value) + np.count_nonzero(replicates <= value)) / 2 / replicates.size
+        if not 0 < below < 1:
+            raise StatisticsError("all resamples lie on one side of the estimate; BCa has no limits there")
         left_out = statistic(self.without())
         deviations = left_out.mean() - left_out
         squares = float(deviations @ deviations)
         acceleration = 0.0 if squares == 0 else float((deviations**3).sum()) / (6 * squares**1.5)
-        low, high = bca_levels(alpha, z0=float(ndtri(below)), acceleration=acceleration)
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise StatisticsError("all resamples lie on one side of the estimate; BCa has no limits there")
-        return low, high
+        return bca_levels(alpha, z0=float(ndtri(below)), acceleration=acceleration)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,11 +245,13 @@ def adaptive_limit(
     point: float,
     side: Literal["low", "high"] = "low",
     alpha: float = 0.05,
+    most: int = MOST,
 ) -> AdaptiveLimit:
     """Return a one-sided percentile limit, from so many resamples that its side of ``point`` is no matter of luck.
 
     While ``point`` lies within three standard deviations of the limit, as far as drawing resamples goes, there are
-    drawn four times as many, up to 160,000.
+    drawn four times as many, up to ``most``. A limit of infinitely many resamples that lies closer to ``point`` than
+    2.3 standard deviations of so many may still fall on either side; ``settled`` says so.
 
     Parameters
     ----------
@@ -264,6 +265,8 @@ def adaptive_limit(
         Which limit.
     alpha : float
         One-sided level.
+    most : int
+        Resamples after which the limit stays as it is.
 
     Raises
     ------
@@ -284,9 +287,9 @@ def adaptive_limit(
         levels = np.clip([level - reach, level, level + reach], 0.0, 1.0)
         low, value, high = (float(x) for x in np.quantile(replicates, levels))
         settled = not low <= point <= high
-        if settled or replicates.size >= MOST:
+        if settled or replicates.size >= most:
             return AdaptiveLimit(value=value, low=low, high=high, resamples=replicates.size, settled=settled)
-        resampled = resampled.extended(min(4 * replicates.size, MOST))
+        resampled = resampled.extended(min(4 * replicates.size, most))
 
 
 def mean_ratio(means: Floats) -> Floats:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from headgate.errors import StatisticsError
 from headgate.stats.values import Floats, Ints
 
-_BYTES: Final = 16 << 20  # of the weights of one block
+_BYTES: Final = 4 << 20  # of the weights of one block; making them takes three times as much again
 _BLOCKS: Final = (8, 256)  # least and most resamples of one block
 _WORD: Final = 1 << 64
+_DRAWS: Final = 8  # 32-bit draws from one step of Philox's counter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,8 @@ class SharedWeights:
     """The weights of a multinomial bootstrap over units, made block by block.
 
     Resample ``b`` depends on the seed, the stage and ``b`` alone: not on the block that it is made in, on threads, or
-    on how many others there are. Its stream is Philox with the seed and the stage as key and ``b`` in the counter's
-    highest word, and the unit of each draw is computed from its raw words, which no version of numpy may change.
+    on how many others there are. Its stream is Philox with the seed and the stage as key, and with a stretch of the
+    counter to itself; the unit of each draw is computed from raw words, which no version of numpy may change.
 
     Attributes
     ----------
@@ -33,18 +34,19 @@ class SharedWeights:
     seed, stage : int
         From 0 to 2^64 - 1. Resamples of one seed at two stages are independent.
     block : int or None
-        Resamples made at a time. Default: as many as take 16 MB, a power of two from 8 to 256.
+        Resamples made at a time. Default: as many as take 4 MB, a power of two from 8 to 256.
     threads : int
         Blocks made at the same time.
 
     Examples
     --------
-    >>> weights = SharedWeights(n_units=4, seed=1)
-    >>> weights.rows(1, 3)
-    array([[0., 2., 1., 1.],
-           [0., 1., 1., 2.]])
+    >>> weights = SharedWeights(n_units=5, seed=1)
+    >>> weights.rows(0, 3)
+    array([[0., 1., 2., 1., 1.],
+           [1., 1., 0., 1., 2.],
+           [1., 0., 3., 0., 1.]])
     >>> weights.rows(2, 3)
-    array([[0., 1., 1., 2.]])
+    array([[1., 0., 3., 0., 1.]])
     """
 
     n_units: int
@@ -66,10 +68,9 @@ class SharedWeights:
 
     def rows(self, start: int, stop: int) -> Floats:
         """Return the weights of resamples ``start`` to ``stop - 1``, shape (stop - start, n_units)."""
-        weights = np.empty((stop - start, self.n_units))
-        for row, resample in zip(weights, range(start, stop), strict=True):
-            row[:] = np.bincount(self._draws(resample), minlength=self.n_units)
-        return weights
+        drawn = self._draws(start, stop)
+        drawn += np.arange(0, drawn.size, self.n_units)[:, np.newaxis]  # each resample counts in its own row
+        return np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
 
     def apply(self, function: Callable[[Floats], Floats], *, start: int, stop: int) -> Floats:
         """Return ``function`` of the weights of resamples ``start`` to ``stop - 1``, stacked.
@@ -90,23 +91,25 @@ class SharedWeights:
         with ThreadPoolExecutor(self.threads) as pool:
             return np.concatenate(list(pool.map(one, firsts)))
 
-    def _draws(self, resample: int) -> Ints:
+    def _draws(self, start: int, stop: int) -> Ints:
         """Return the unit of each draw: the high word of 32 random bits times the number of units."""
-        bits = np.random.Philox(key=[self.seed, self.stage], counter=[0, 0, 0, resample])
-        words = np.asarray(bits.random_raw((self.n_units + 1) // 2), dtype="<u8")
-        draws = words.view("<u4")[: self.n_units].astype(np.uint64)
+        steps = -(-self.n_units // _DRAWS)
+        key = np.array([self.seed, self.stage], dtype=np.uint64)  # a list would go through float64
+        bits = np.random.Philox(key=key, counter=start * steps)
+        words = np.asarray(bits.random_raw((stop - start) * steps * _DRAWS // 2), dtype="<u8")
+        draws = words.view("<u4").reshape(stop - start, -1)[:, : self.n_units].astype(np.uint64)
         draws *= np.uint64(self.n_units)
         draws >>= np.uint64(32)
         return draws.view(np.int64)
 
 
 def fitting_block(width: int) -> int:
-    """Return how many rows of so many float64 take 16 MB at most: a power of two from 8 to 256.
+    """Return how many rows of so many float64 take 4 MB at most: a power of two from 8 to 256.
 
     Examples
     --------
     >>> fitting_block(100), fitting_block(10_000), fitting_block(10_000_000)
-    (256, 128, 8)
+    (256, 32, 8)
     """
     least, most = _BLOCKS
     return min(max(1 << (_BYTES // (8 * width)).bit_length() - 1, least), most) if 8 * width <= _BYTES else least
