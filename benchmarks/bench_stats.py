@@ -1,8 +1,8 @@
 """Time of error bars: an exact bootstrap and shared resamples against scipy and arch; 10 million rows to a verdict.
 
-``python benchmarks/bench_stats.py [--rounds N] [--rows N] [--loop N]``. One thread, rounds interleaved; the least of each
-is printed. scipy and arch need a run for every metric: they are timed for ``--loop`` of 32, and scaled. arch is left out
-where it is not installed, memory where there is no /proc.
+``python benchmarks/bench_stats.py [--rounds N] [--rows N] [--loop N]``. One thread, rounds interleaved; the least of
+each is printed. scipy and arch need a run for every metric: they are timed for ``--loop`` of 32, and scaled. arch is
+left out where it is not installed, memory where there is no /proc.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats as reference
 
@@ -52,6 +52,7 @@ def test_a_lattice_is_exact(values, p):
 
 @settings(max_examples=60, deadline=None)
 @given(any_values, st.floats(0.001, 0.999))
+@example([0.0, 1.0, 3.0, 6.938], 0.2111)  # the largest mean once ran over the end of the grid
 def test_any_few_values_are_near_exact(values, p):
     means = oracles.every_resample(values, lambda drawn: math.fsum(drawn) / len(drawn))
     least, most = oracles.quantile_of(means, max(p - 1e-6, 1e-12)), oracles.quantile_of(means, min(p + 1e-6, 1.0))
@@ -103,6 +104,22 @@ def test_bca_is_scipys(kind):
         plain = bootstrap_mean(values)
         assert abs(plain.low - theirs.low) > 0.08 * found.se  # the same check does see a difference
         assert abs(plain.high - theirs.high) > 0.08 * found.se
+
+
+@pytest.mark.parametrize("n", [1000, 10**6])
+def test_two_outliers_are_two_poisson_counts(n):
+    """What no smooth curve fits: the mean of a resample counts how often it holds either."""
+    values = np.zeros(n)
+    values[:2] = 1, math.sqrt(2)
+    chance = reference.binom.pmf(np.arange(25), n, 1 / n)
+    sums = np.add.outer(np.arange(25), math.sqrt(2) * np.arange(25)).ravel()
+    order = np.argsort(sums)
+    cumulative = np.cumsum(np.multiply.outer(chance, chance).ravel()[order])
+    distribution = MeanDistribution.of(values)
+    assert not distribution.lattice
+    for p in (0.1, 0.2, 0.5, 0.7, 0.9, 0.975, 0.995):
+        expected = sums[order][np.searchsorted(cumulative, p)] / n
+        assert distribution.quantile(p) == pytest.approx(expected, abs=1e-3 * distribution.sd), p
 
 
 def test_collapsed_values_are_the_values():

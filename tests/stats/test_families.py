@@ -96,6 +96,27 @@ def test_clusters_are_units():
     assert found.se[0] > 1.8 * max_t(values).se[0]
 
 
+def test_each_resample_has_its_own_error():
+    """Large clusters above the mean and small ones below it, drawn literally."""
+    rng = np.random.default_rng(10)
+    sizes = np.where(np.arange(120) < 30, 9, 2)
+    cluster = np.repeat(np.arange(120), sizes)
+    values = np.where(sizes == 9, 1.0, -4.5)[cluster] + rng.normal(size=120)[cluster]
+    values -= values.mean()
+    sums = np.bincount(cluster, weights=values)
+
+    def error(drawn):
+        mean = sums[drawn].sum() / sizes[drawn].sum()
+        residuals = sums[drawn] - mean * sizes[drawn]
+        return mean, math.sqrt(120 / 119 * (residuals**2).sum()) / sizes[drawn].sum()
+
+    found = max_t(values, cluster=cluster, alternative="greater", confidence=0.9, resamples=20_000)
+    assert found.se[0] == pytest.approx(error(np.arange(120))[1], rel=1e-6)
+    ratios = [mean / se for mean, se in (error(rng.integers(0, 120, 120)) for _ in range(20_000))]
+    # Two quantiles of 20,000 each have a standard deviation of 0.02 together.
+    assert found.critical == pytest.approx(np.quantile(ratios, 0.9), abs=0.06)
+
+
 def any_failure(rng, *, n, metrics, p, times, resamples):
     """Share of simulations in which any metric fails though none changed: by max-T, and uncorrected."""
     found = []

@@ -105,6 +105,15 @@ def test_an_offset_costs_no_digits():
     assert (units.sums[:, 0] @ weights.T).max() < 2**53
 
 
+def test_no_resample_can_round():
+    """A grid that is coarser where one cluster, drawn every time, would add up to more than float64 holds."""
+    cluster = np.append(np.arange(3000), np.full(3000, 3000))
+    units = resample_means(table(6000, columns=2), cluster=cluster, resamples=1).units
+    assert np.abs(units.sums).max() * len(units.sums) < 2**53
+    assert (units.sums == np.rint(units.sums)).all()
+    assert (units.step < np.ptp(table(6000, columns=2), axis=0) * 2.0**-26).all()
+
+
 STATISTICS = {
     "ratio": (mean_ratio, lambda x: x[:, 0].sum() / x[:, 1].sum()),
     "difference": (mean_difference, lambda x: x[:, 0].mean() - x[:, 1].mean()),

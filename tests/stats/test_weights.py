@@ -86,6 +86,11 @@ def test_the_order_follows_from_the_rows(rows, data):
     assert np.array_equal(one, other)
 
 
+def test_zeros_are_zeros():
+    signed = np.array([[-0.0, 1.0], [2.0, -0.0], [3.0, 3.0], [-0.0, -0.0]])
+    assert content_order(signed, None).tolist() == content_order(np.abs(signed), None).tolist()
+
+
 @given(st.lists(st.integers(0, 4), min_size=2, max_size=20), st.data())
 def test_the_order_of_units_knows_no_names(labels, data):
     _, unit = np.unique(labels, return_inverse=True)

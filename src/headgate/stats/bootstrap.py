@@ -83,7 +83,7 @@ class MeanDistribution:
         levels = _levels(points, most=min(_LEVELS, int(_CELLS[1] * extent / window) - 2))
         lattice = levels is not None
         cells = _fine(n) if levels is None else _cells(window / extent * levels)
-        step = window / (cells - 2) if levels is None else extent / levels
+        step = extent / (int((cells - 2) / window * extent) if levels is None else levels)
         draw = _on_grid(points, counts, step, cells, lattice=lattice)
         first, cumulative = _summed(draw, n, centre=(centre - low) / step, extent=extent / step)
         scale = 1.0 if lattice else math.sqrt(variance) / (step * _sd(draw))

@@ -65,7 +65,7 @@ def max_t(
 
     Metrics that move together are corrected for less than by Holm or Bonferroni. For variants against one baseline
     (Dunnett's comparison) the columns are the differences ``variant - baseline``, item by item: the baseline in all of
-    them is what correlates them.
+    them is what correlates them. A slice is a column too, with 0 for the items outside of it.
 
     Parameters
     ----------
