@@ -118,10 +118,10 @@ def max_t(
     parts = np.column_stack([sums, sums**2, sums * sizes[:, np.newaxis], sizes, sizes**2])
     resampled = resample_means(parts, resamples=resamples, seed=seed, stage=stage, threads=threads)
     least = _NOTHING * (sums**2).max(axis=0) / sizes.mean() ** 2 / sizes.size
-    _, variance = _moments(resampled.observed, units=sizes.size)
+    _, variance = moments(resampled.observed, units=sizes.size)
     se = np.where(moving, np.sqrt(np.maximum(variance, 0.0)), 0.0)
     scale = np.where(moving, se, 1.0)
-    moved, variances = _moments(resampled.means, units=sizes.size)
+    moved, variances = moments(resampled.means, units=sizes.size)
     deviations = moved / np.where(variances > least, np.sqrt(np.maximum(variances, least)), scale)
     statistic = _directed((value - null) / scale, alternative)
     replicates = np.where(moving, _directed(deviations, alternative), -math.inf)
@@ -153,10 +153,11 @@ def _unit_sums(centred: Floats, unit: Ints | None) -> tuple[Floats, Floats]:
     return sums.T, np.bincount(unit).astype(np.float64)
 
 
-def _moments(means: Floats, *, units: int) -> tuple[Floats, Floats]:
-    """Return mean and variance of the mean, for each column, from the means of the parts.
+def moments(means: Floats, *, units: int) -> tuple[Floats, Floats]:
+    """Return mean and variance of the mean, for each column, from means over units.
 
-    The variance is that of a ratio of sums over units, ``sum (D - r s)^2 G / (G - 1) / (sum s)^2``.
+    Those are of the columns' sums D, of D^2, of D s, and last of the sizes s and of s^2. The variance is that of a
+    ratio of sums over G units: ``sum (D - r s)^2 G / (G - 1) / (sum s)^2``.
     """
     n_columns = (means.shape[-1] - 2) // 3
     total, square, cross = (means[..., k * n_columns : (k + 1) * n_columns] for k in range(3))
