@@ -227,6 +227,11 @@ def test_what_a_bootstrap_cannot_say_is_refused():
     ones = resample_means(np.ones((60, 2)), resamples=20)
     with pytest.raises(StatisticsError, match="1 in every resample"):
         ones.interval(mean_ratio)
+    ceiling = np.column_stack([np.arange(200) >= 9, np.ones(200)])
+    with pytest.raises(StatisticsError, match="only 9 of 200 units differ"):
+        resample_means(ceiling, resamples=200).interval(mean_ratio)
+    ceiling[9, 0] = 0
+    assert resample_means(ceiling, resamples=200).interval(mean_ratio).value == pytest.approx(0.95)
     with pytest.raises(StatisticsError, match="not finite in 20 of 20"):
         resample_means(np.zeros((60, 2)), resamples=20).interval(mean_ratio)
     with pytest.raises(StatisticsError, match="shape"):

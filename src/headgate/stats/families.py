@@ -9,9 +9,8 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headgate.errors import StatisticsError
-from headgate.stats.clusters import is_flat
-from headgate.stats.resample import as_columns, check_units, resample_means
+from headgate.stats.intervals import FEW
+from headgate.stats.resample import as_columns, check_units, off_common, resample_means
 from headgate.stats.values import Floats, Ints, as_alpha, as_labels
 
 Alternative: TypeAlias = Literal["less", "greater", "two-sided"]
@@ -83,13 +82,13 @@ def max_t(
     Returns
     -------
     Family
-        A column that never varies and equals ``null`` has a p-value of 1 and infinite limits.
+        A column in which fewer than 10 units are off the most common value has a p-value of 1 and infinite limits: a
+        bootstrap knows nothing of what it has not seen. :func:`headgate.stats.paired_interval` decides there.
 
     Raises
     ------
     StatisticsError
-        If a value is not finite, there are fewer than 50 independent units, or a column is the same everywhere and
-        not ``null``: no resample tells how sure that is.
+        If a value is not finite, or there are fewer than 50 independent units.
 
     Notes
     -----
@@ -110,28 +109,24 @@ def max_t(
     value = _exact_means(matrix)
     sums, sizes = _unit_sums(matrix - value, unit)
     check_units(sizes)
-    moving = ~np.array([is_flat(column) for column in matrix.T])
-    wrong = ~moving & (np.abs(value - null) > 1e-12 * max(1.0, abs(null)))
-    if wrong.any():
-        index = int(np.argmax(wrong))
-        raise StatisticsError(f"columns[:, {index}] is {value[index]:g} everywhere; a bootstrap sees no error there")
+    telling = np.array([off_common(column) >= FEW for column in (sums / sizes[:, np.newaxis]).T])
     parts = np.column_stack([sums, sums**2, sums * sizes[:, np.newaxis], sizes, sizes**2])
     resampled = resample_means(parts, resamples=resamples, seed=seed, stage=stage, threads=threads)
     least = _NOTHING * (sums**2).max(axis=0) / sizes.mean() ** 2 / sizes.size
     _, variance = moments(resampled.observed, units=sizes.size)
-    se = np.where(moving, np.sqrt(np.maximum(variance, 0.0)), 0.0)
-    scale = np.where(moving, se, 1.0)
+    se = np.sqrt(np.maximum(variance, 0.0))
+    scale = np.where(telling, se, 1.0)
     moved, variances = moments(resampled.means, units=sizes.size)
     deviations = moved / np.where(variances > least, np.sqrt(np.maximum(variances, least)), scale)
-    statistic = _directed((value - null) / scale, alternative)
-    replicates = np.where(moving, _directed(deviations, alternative), -math.inf)
-    critical = float(np.quantile(replicates.max(axis=1), 1 - alpha)) if moving.any() else math.inf
-    half = np.where(moving, critical * scale, math.inf)
+    statistic = np.where(telling, _directed((value - null) / scale, alternative), 0.0)
+    replicates = np.where(telling, _directed(deviations, alternative), -math.inf)
+    critical = float(np.quantile(replicates.max(axis=1), 1 - alpha)) if telling.any() else math.inf
+    half = np.where(telling, critical * scale, math.inf)
     return Family(
         value=value,
         se=se,
         statistic=statistic,
-        p_values=np.where(moving, step_down(statistic, replicates), 1.0),
+        p_values=np.where(telling, step_down(statistic, replicates), 1.0),
         low=np.full(value.size, -math.inf) if alternative == "less" else value - half,
         high=np.full(value.size, math.inf) if alternative == "greater" else value + half,
         critical=critical,

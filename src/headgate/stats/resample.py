@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from headgate.errors import StatisticsError
 from headgate.stats.bootstrap import Method, as_resamples, bca_levels
 from headgate.stats.estimate import Estimate
-from headgate.stats.intervals import Limits
+from headgate.stats.intervals import FEW, Limits
 from headgate.stats.values import Floats, Ints, as_alpha, as_labels, as_values
 from headgate.stats.weights import SharedWeights, content_order
 
@@ -112,8 +112,9 @@ class Resampled:
         Raises
         ------
         StatisticsError
-            If there are fewer than 50 units (clusters count by what they weigh), the statistic is not finite in some
-            resample, or the same in all of them.
+            If there are fewer than 50 units (clusters count by what they weigh), fewer than 10 of them move the
+            statistic otherwise than most do (at a ceiling a bootstrap is sure of what it cannot know), or the
+            statistic is not finite in some resample, or the same in all of them.
 
         Examples
         --------
@@ -141,9 +142,16 @@ class Resampled:
         check_units(self.units.sums[:, -1])
         with np.errstate(all="ignore"):  # what is not finite is refused below
             found = np.asarray(statistic(np.vstack([self.observed, self.means])), dtype=np.float64)
+            left_out = np.asarray(statistic(self.without()), dtype=np.float64)
         if found.shape != (1 + len(self.means),):
             raise StatisticsError(f"the statistic has shape {found.shape} for {1 + len(self.means)} rows of means")
-        return float(found[0]), as_replicates(float(found[0]), found[1:])
+        value, replicates = float(found[0]), as_replicates(float(found[0]), found[1:])
+        if np.isfinite(left_out).all() and (few := off_common(left_out)) < FEW:
+            raise StatisticsError(
+                f"only {few} of {left_out.size} units differ in what they do to the statistic; a bootstrap needs "
+                f"{FEW}, as it knows nothing of what it has not seen"
+            )
+        return value, replicates
 
     def _bca(self, statistic: Statistic, value: float, replicates: Floats, alpha: float) -> Limits:
         """Return the levels of BCa: bias from the resamples, acceleration from leaving out each unit in turn."""
@@ -346,6 +354,20 @@ def check_units(sizes: Floats, least: int = FEWEST) -> None:
     units = float(sizes.sum() ** 2 / (sizes**2).sum())
     if units < least * (1 - 1e-9):
         raise StatisticsError(f"{units:.4g} independent units are too few for a bootstrap; {least} are needed")
+
+
+def off_common(values: Floats) -> int:
+    """Return how many values are not the most common one, to a part in 2^30 of their range.
+
+    Examples
+    --------
+    >>> off_common(np.array([0.0, 0.0, 1.0, 2.0]))
+    2
+    """
+    low, extent = values.min(), np.ptp(values)
+    if extent == 0:
+        return 0
+    return int(values.size - np.unique(np.rint((values - low) / extent * 2**_BITS), return_counts=True)[1].max())
 
 
 def _drawn(units: Units, weights: SharedWeights, *, start: int, stop: int) -> Floats:
