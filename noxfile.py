@@ -70,9 +70,9 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Print the benchmark tables: the engine, its lanes, the journal, memory."""
+    """Print the benchmark tables: the engine, its lanes, the journal, memory, statistics."""
     session.install(".", "psutil>=6")  # not editable, and no groups: pandas, where it is, is imported by pyarrow
-    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory"):
+    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory", "bench_stats"):
         session.run("python", f"benchmarks/{script}.py")
 
 

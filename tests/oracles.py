@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from fractions import Fraction
+from itertools import product
 from math import comb
 from statistics import NormalDist
 
@@ -221,3 +222,51 @@ def asymptotic_limits(values, alpha, horizon):
     grown = n * rho**2 + 1
     half = s * math.sqrt(2 * grown / (n**2 * rho**2) * math.log(1 + math.sqrt(grown) / (2 * alpha)))
     return mean - half, mean + half
+
+
+def every_resample(values, statistic):
+    """All n^n resamples of a few values, each as likely as the others: their statistics, sorted."""
+    return sorted(statistic(drawn) for drawn in product(values, repeat=len(values)))
+
+
+def quantile_of(ordered, p):
+    """The smallest value with a share of at least p up to it."""
+    return ordered[max(math.ceil(p * len(ordered) * (1 - 1e-12)), 1) - 1]
+
+
+def gathered(rows, resamples, rng):
+    """The plain bootstrap: indices, rows, their mean."""
+    rows = np.asarray(rows, dtype=float)
+    return np.array([rows[rng.integers(0, len(rows), len(rows))].mean(axis=0) for _ in range(resamples)])
+
+
+def nested(rows, resamples, rng):
+    """Items, and then seeds within every item that was drawn: what counts the noise of seeds twice."""
+    n, seeds = rows.shape
+    found = []
+    for _ in range(resamples):
+        drawn = rows[rng.integers(0, n, n)]
+        found.append(np.take_along_axis(drawn, rng.integers(0, seeds, (n, seeds)), axis=1).mean())
+    return np.array(found)
+
+
+def order_statistics(n, q, alpha):
+    """Ranks of the limits of a quantile by the binomial formula; 0 and n + 1 are infinite."""
+    q = Fraction(q)
+    at_most, total = [], Fraction(0)
+    for k in range(n + 1):
+        total += comb(n, k) * q**k * (1 - q) ** (n - k)
+        at_most.append(total)
+    low = max((k for k in range(1, n + 1) if at_most[k - 1] <= alpha), default=0)
+    return low, min((k for k in range(1, n + 1) if 1 - at_most[k - 1] <= alpha), default=n + 1)
+
+
+def step_down(statistic, replicates):
+    """Romano and Wolf, one hypothesis after the other: each against the largest of those not yet tested."""
+    left, adjusted, highest = set(range(len(statistic))), [0.0] * len(statistic), 0.0
+    for index in sorted(left, key=lambda i: -statistic[i]):
+        as_large = sum(max(row[i] for i in left) >= statistic[index] for row in replicates)
+        highest = max(highest, (1 + as_large) / (1 + len(replicates)))
+        adjusted[index] = highest
+        left.discard(index)
+    return adjusted

@@ -37,3 +37,27 @@ def fixed_suite(rng, *, probability, seeds):
     """Item means of 0/1 answers of items whose probabilities stay as they are, and the sums of squares about them."""
     means = rng.binomial(seeds, probability) / seeds
     return means, seeds * means * (1 - means)
+
+
+def seeded_scores(rng, *, n, p, seeds):
+    """Answers of 0 and 1, shape (n, seeds)."""
+    probability = ndtr(ndtri(p) * np.sqrt(1 + SPREAD**2) + SPREAD * rng.standard_normal((n, 1)))
+    return (rng.random((n, seeds)) < probability).astype(float)
+
+
+def seeded_variance(*, n, p, seeds):
+    """Variance of the mean of such answers: that of items, and that of seeds, by numbers."""
+    difficulty = ndtri((np.arange(100_000) + 0.5) / 100_000)
+    probability = ndtr(ndtri(p) * np.sqrt(1 + SPREAD**2) + SPREAD * difficulty)
+    return (probability.var() + (probability * (1 - probability)).mean() / seeds) / n
+
+
+def metrics(rng, *, n, metrics, p):
+    """Differences of two equal arms in many 0/1 metrics that move together, shape (n, metrics)."""
+    difficulty = SPREAD * rng.standard_normal((n, metrics))
+
+    def arm():
+        noise = np.sqrt(0.5) * (rng.standard_normal((n, 1)) + rng.standard_normal((n, metrics)))
+        return ndtri(p) * np.sqrt(1 + SPREAD**2) + difficulty + noise > 0
+
+    return arm().astype(float) - arm()

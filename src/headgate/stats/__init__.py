@@ -5,9 +5,11 @@ from __future__ import annotations
 from headgate.stats.agreement import cohen_kappa, fleiss_kappa
 from headgate.stats.asymptotic import AsymptoticSequence
 from headgate.stats.betting import BettingSequence, MeanTest
+from headgate.stats.bootstrap import bootstrap_mean, bootstrap_quantile
 from headgate.stats.clusters import effective_clusters
 from headgate.stats.estimate import Estimate
 from headgate.stats.evalues import RateTest, log_e_threshold, merge_log_e
+from headgate.stats.families import Family, max_t
 from headgate.stats.fisher import fisher_exact
 from headgate.stats.futility import conditional_power, curtailed, futile
 from headgate.stats.intervals import clopper_pearson, mean_interval, wilson
@@ -27,7 +29,18 @@ from headgate.stats.power import (
 )
 from headgate.stats.ppi import ppi_mean
 from headgate.stats.pvalue import smallest_alpha
+from headgate.stats.quantiles import quantile_interval, quantile_ratio_interval
 from headgate.stats.ranks import RankTest, mann_whitney
+from headgate.stats.resample import (
+    AdaptiveLimit,
+    Resampled,
+    adaptive_limit,
+    f1_score,
+    mean_difference,
+    mean_ratio,
+    resample_means,
+    win_rate,
+)
 from headgate.stats.seeds import (
     PairedComponents,
     VarianceComponents,
@@ -48,20 +61,26 @@ from headgate.stats.tango import newcombe_paired_interval, tango_interval
 from headgate.stats.unpaired import newcombe_interval, unpaired_interval
 
 __all__ = [
+    "AdaptiveLimit",
     "AsymptoticSequence",
     "BettingSequence",
     "Estimate",
     "Exits",
+    "Family",
     "MeanTest",
     "PairedComponents",
     "PowerCurve",
     "RankTest",
     "RateTest",
+    "Resampled",
     "Shrunk",
     "Stagewise",
     "VarianceComponents",
+    "adaptive_limit",
     "benjamini_hochberg",
     "binary_power_curve",
+    "bootstrap_mean",
+    "bootstrap_quantile",
     "clopper_pearson",
     "cohen_kappa",
     "conditional_power",
@@ -71,6 +90,7 @@ __all__ = [
     "drop_p_values",
     "effective_clusters",
     "exit_probabilities",
+    "f1_score",
     "fewest_items",
     "fisher_exact",
     "fleiss_kappa",
@@ -81,9 +101,12 @@ __all__ = [
     "log_ratio_interval",
     "look_levels",
     "mann_whitney",
+    "max_t",
     "mcnemar_mid_p",
     "mde",
+    "mean_difference",
     "mean_interval",
+    "mean_ratio",
     "merge_log_e",
     "needed_items",
     "needed_seeds",
@@ -94,7 +117,10 @@ __all__ = [
     "pass_probability",
     "power_curve",
     "ppi_mean",
+    "quantile_interval",
+    "quantile_ratio_interval",
     "recommended_seeds",
+    "resample_means",
     "shrink",
     "smallest_alpha",
     "spending_boundaries",
@@ -103,4 +129,5 @@ __all__ = [
     "unpaired_interval",
     "variance_components",
     "wilson",
+    "win_rate",
 ]
