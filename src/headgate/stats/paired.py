@@ -140,11 +140,7 @@ def log_ratio_interval(
     >>> round(log_ratio_interval([2.0, 4.0, 9.0], [1.0, 2.0, 3.0]).value, 3)
     2.289
     """
-    ours, theirs = as_arms(candidate, baseline, bounds=None)
-    for name, rows in (("candidate", ours), ("baseline", theirs)):
-        if (rows <= 0).any():
-            index = int(np.argmax(rows <= 0))
-            raise StatisticsError(f"{name}[{index}] is {rows[index]:g}; a ratio needs values above 0")
+    ours, theirs = as_positive_arms(candidate, baseline)
     (c, b), groups = as_items((ours, theirs), items=items, cluster=cluster)
     found = paired_interval(np.log(c), np.log(b), cluster=groups, bounds=None, confidence=confidence)
     return Estimate(
@@ -340,6 +336,16 @@ def as_arms(candidate: ArrayLike, baseline: ArrayLike, *, bounds: Bounds | None)
     if ours.size != theirs.size:
         raise StatisticsError(f"candidate has {ours.size} values and baseline {theirs.size}; pairs need both")
     return ours, theirs
+
+
+def as_positive_arms(candidate: ArrayLike, baseline: ArrayLike) -> tuple[Floats, Floats]:
+    """Return both arms as checked vectors of one length, all above 0."""
+    arms = as_arms(candidate, baseline, bounds=None)
+    for name, rows in zip(("candidate", "baseline"), arms, strict=True):
+        if (rows <= 0).any():
+            index = int(np.argmax(rows <= 0))
+            raise StatisticsError(f"{name}[{index}] is {rows[index]:g}; a ratio needs values above 0")
+    return arms[0].astype(np.float64, copy=False), arms[1].astype(np.float64, copy=False)
 
 
 def exp(x: float) -> float:

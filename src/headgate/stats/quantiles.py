@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtr, bdtrc
 
-from headgate.errors import StatisticsError
 from headgate.stats.bootstrap import as_resamples, quantile_rank
 from headgate.stats.estimate import Estimate
 from headgate.stats.items import cluster_of_items
-from headgate.stats.paired import as_arms
+from headgate.stats.paired import as_positive_arms
 from headgate.stats.resample import FEWEST, as_replicates, check_units
 from headgate.stats.values import Floats, Ints, as_alpha, as_labels, as_values
 from headgate.stats.weights import SharedWeights, content_order, fitting_block
@@ -130,11 +129,7 @@ def quantile_ratio_interval(
     (1.004, 1.004, 1.005)
     """
     quantile_rank(1, q)
-    arms = as_arms(candidate, baseline, bounds=None)
-    for name, rows in zip(("candidate", "baseline"), arms, strict=True):
-        if (rows <= 0).any():
-            index = int(np.argmax(rows <= 0))
-            raise StatisticsError(f"{name}[{index}] is {rows[index]:g}; a ratio needs values above 0")
+    arms = as_positive_arms(candidate, baseline)
     unit, n_items = _units(arms[0].size, items, cluster)
     sizes = np.bincount(unit)
     check_units(sizes.astype(np.float64), max(FEWEST, math.ceil(_BEYOND / min(q, 1 - q) * (1 - 1e-12))))
