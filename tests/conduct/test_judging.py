@@ -53,3 +53,18 @@ def test_the_last_release_is_the_anchor(tmp_path):
     assert (verdict.verdict, verdict.metrics[0].baseline_mean) == ("fail", 1.0)
     with pytest.raises(ConfigError, match="--anchor RUN"):
         hg.gate(run)
+
+
+def test_arms_that_say_the_same_word_for_word_are_suspect(tmp_path):
+    models = [{"id": "m", "provider": "python", "call": repeat}]
+    verdict = hg.gate(hg.run(suite(models=models), out=tmp_path / "run"))
+    whole = verdict.metrics[0]
+    assert whole.flags == ["identical_responses"]
+    assert "cached" in whole.reason
+    cold = suite(models=[{**models[0], "params": {"temperature": 0}}])
+    assert hg.gate(hg.run(cold, out=tmp_path / "cold")).metrics[0].flags == []
+    assert hg.gate(hg.run(suite(), out=tmp_path / "other")).metrics[0].flags != ["identical_responses"]
+
+
+def repeat(messages, item):
+    return item["target"]

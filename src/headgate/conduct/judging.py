@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -148,8 +149,22 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         git=manifest.git,
         results=_collect(scan(path), _RESULTS),
         scores=_collect(scan_scores(path), _SCORES),
+        greedy=frozenset(name for name, model in manifest.plan.models.items() if _is_greedy(model.identity)),
+        read_outputs=partial(_outputs, path),
         columns=_item_columns(path, columns) if columns else None,
     )
+
+
+def _is_greedy(identity: Mapping[str, Any]) -> bool:
+    """Tell whether a model runs at temperature 0: the same question then has the same answer, as a rule."""
+    return bool(identity.get("params", {}).get("temperature") == 0)
+
+
+def _outputs(path: Path, prompt: str, model: str) -> pl.DataFrame:
+    import polars as pl
+
+    rows = scan(path).filter((pl.col("prompt") == prompt) & (pl.col("model") == model))
+    return rows.select("item_id", "seed", "output").collect(engine="streaming")
 
 
 def stored_versions(path: Path) -> dict[str, str]:

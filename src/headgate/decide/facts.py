@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,10 @@ class RunFacts:
         output_tokens, served_model; one row per job.
     scores : DataFrame
         Columns job_id, item_id, cluster, prompt, model, seed, scorer, value; a null value could not be scored.
+    greedy : set of str
+        Ids of the models that run at temperature 0.
+    read_outputs : callable, optional
+        Prompt and model to columns item_id, seed, output: texts are read only where they are looked at.
     columns : DataFrame, optional
         Column item_id and those by which gates choose items, as text; one row per item.
     """
@@ -56,6 +60,8 @@ class RunFacts:
     git: Git | None
     results: pl.DataFrame
     scores: pl.DataFrame
+    greedy: frozenset[str] = frozenset()
+    read_outputs: Callable[[str, str], pl.DataFrame] | None = None
     columns: pl.DataFrame | None = None
 
     def only(self, where: Mapping[str, str]) -> RunFacts:

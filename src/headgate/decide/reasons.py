@@ -33,6 +33,8 @@ def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int) -> str:
     notes = [f"{absent} jobs were not run"] if absent else []
     if items.n_missing:
         notes.append(f"{items.n_missing} jobs have no value: {_missing(ruling)}")
+    if "identical_responses" in ruling.flags:
+        notes.append("every response is the same text in both arms: is something cached, or the change not in use?")
     if "few_clusters" in ruling.flags:
         notes.append("few effective clusters")
     if ruling.verdict == "inconclusive" and ruling.needed_items is not None and not absent:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from headgate.decide.cells import Match
 from headgate.decide.facts import RunFacts
 from headgate.decide.metric import Metric, metric_of
@@ -79,6 +81,8 @@ class Bench:
         if other is not None and match.baseline is not None:
             absent += not_run(other, match.baseline)
         ruling = _flagged(rule_on(items, gate, metric, policy=self.policy), items, metric, absent=absent)
+        if other is not None and not match.where and _scores_alike(items) and _say_the_same(candidate, other, match):
+            ruling = replace(ruling, flags=(*ruling.flags, "identical_responses"))
         row = _row(
             gate,
             match,
@@ -103,6 +107,23 @@ class Bench:
         share = found.seen / found.items
         seen = {"estimate": share, "low": low, "high": high, "candidate_mean": share, "n_items": found.items}
         return Judged(row=replace_row(row, **seen, n_jobs=found.jobs, method="Clopper-Pearson"), ruling=None)
+
+
+def _scores_alike(items: Items) -> bool:
+    """Tell whether no item scores differently in the two arms."""
+    return items.baseline is not None and np.array_equal(items.candidate.seen, items.baseline.seen, equal_nan=True)
+
+
+def _say_the_same(candidate: RunFacts, other: RunFacts, match: Match) -> bool:
+    """Tell whether every response is the same text in both arms, where a model that is not greedy would vary it."""
+    if match.baseline is None or candidate.read_outputs is None or other.read_outputs is None:
+        return False
+    if match.candidate.model in candidate.greedy and match.baseline.model in other.greedy:
+        return False
+    ours = candidate.read_outputs(match.candidate.prompt, match.candidate.model)
+    theirs = other.read_outputs(match.baseline.prompt, match.baseline.model)
+    both = ours.join(theirs, on=["item_id", "seed"])
+    return both.height > 1 and bool(both["output"].eq_missing(both["output_right"]).all())
 
 
 def _is_small(row: MetricRow) -> bool:
