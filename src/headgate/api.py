@@ -34,6 +34,8 @@ from headgate.suite.model import Suite
 if TYPE_CHECKING:
     import httpx
 
+    from headgate.conduct.check import CheckSummary
+    from headgate.decide.verdict import Look
     from headgate.stats import Estimate
 
 __all__ = [
@@ -42,6 +44,8 @@ __all__ = [
     "Run",
     "Suite",
     "Verdict",
+    "check",
+    "check_async",
     "compare",
     "gate",
     "load_suite",
@@ -474,6 +478,111 @@ def gate(
     others = {"baseline": baseline, "anchor": anchor}
     paths = {name: None if other is None else Path(other) for name, other in others.items()}
     return gate_runs(Path(run), suite=suite, candidate=candidate, **paths)
+
+
+def check(
+    suite: Suite,
+    *,
+    out: RunPath,
+    baseline: RunPath | None = None,
+    client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
+    watch: Watch | None = None,
+    on_look: Callable[[Look], object] | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
+) -> CheckSummary:
+    """Run a suite until its verdict stands, and no longer.
+
+    The items are asked in an order that is fixed before the first request, both arms of each together. After fixed
+    numbers of items the gates are looked at, each look at its own level, so that all looks together keep alpha; when
+    every blocking row has passed, or one has failed, the run ends. A check that was interrupted goes on where it
+    stopped and comes to the same verdict.
+
+    Parameters
+    ----------
+    suite : Suite
+        With gates. Its ``policy.alpha`` is shared by the blocking rows and their looks.
+    out, client, transport, watch, metrics_file, log_file
+        As for :func:`run`.
+    baseline : path or Run, optional
+        A stored run with the baseline arm: only the candidate is asked.
+    on_look : callable, optional
+        Receives each look: its number, its items, and the blocking rows with their limits.
+
+    Returns
+    -------
+    CheckSummary
+        ``verdict`` (with ``looks``), ``run``, ``planned`` and ``saved`` jobs.
+
+    Raises
+    ------
+    ConfigError, EndpointError, StoreError
+        As :func:`run`.
+    Interrupted
+        If it was stopped; the same call resumes it.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="sums",
+    ...     items=[{"question": f"{n} + 1 = ?", "target": n + 1} for n in range(400)],
+    ...     prompts={"old": "{{ question }}", "new": "Sum: {{ question }}"},
+    ...     models=[{"id": "small", "provider": "simulated",
+    ...              "simulate": {"accuracy": {"old": 0.95, "new": 0.5}, "latency_s": 0}}],
+    ...     scorers=[{"name": "correct", "type": "exact_match"}],
+    ...     compare={"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}},
+    ...     gates=[{"metric": "correct", "margin": 0.05}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = hg.check(suite, out=folder + "/run")
+    >>> done.verdict.verdict, len(done.verdict.looks), done.saved
+    ('fail', 1, 640)
+    """
+    return _complete(
+        check_async(
+            suite,
+            out=out,
+            baseline=baseline,
+            client=client,
+            transport=transport,
+            watch=watch,
+            on_look=on_look,
+            metrics_file=metrics_file,
+            log_file=log_file,
+        )
+    )
+
+
+async def check_async(
+    suite: Suite,
+    *,
+    out: RunPath,
+    baseline: RunPath | None = None,
+    client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
+    watch: Watch | None = None,
+    on_look: Callable[[Look], object] | None = None,
+    metrics_file: RunPath | None = None,
+    log_file: RunPath | None = None,
+) -> CheckSummary:
+    """Run a suite until its verdict stands, inside an asyncio event loop; as :func:`check`."""
+    from headgate.conduct.check import Checker
+
+    options = RunOptions(
+        transport=_transport(client, transport), metrics_file=_path(metrics_file), log_file=_path(log_file)
+    )
+    prepared = prepare(suite, Path(out))
+    try:
+        checker = Checker(prepared, options=options, baseline=_path(baseline), on_look=on_look)
+    except BaseException:
+        prepared.store.close()
+        raise
+    summary = await checker.complete(watch)
+    if checker.stopped and not (checker.expired and checker.looked):
+        raise Interrupted(f"stopped with {summary.done:,} jobs done; the same call resumes")
+    return checker.summary(summary)
 
 
 def compare(

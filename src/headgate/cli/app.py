@@ -156,6 +156,56 @@ def gate(
 
 
 @app.command()
+def check(
+    suite: SuiteFile,
+    *,
+    out: Out = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="RUN", help="Stored run to compare with: only the candidate is asked."),
+    ] = None,
+    transport: Annotated[
+        str | None,
+        typer.Option(
+            "--transport", metavar="NAME", help="What sends requests: pyreqwest (the default), aiohttp or httpx."
+        ),
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", min=0, help="Stop after so long, with what is known then.")
+    ] = None,
+    on_inconclusive: Annotated[
+        str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
+    ] = None,
+    verdict: Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")] = None,
+    metrics_file: Annotated[
+        Path | None, typer.Option("--metrics-file", metavar="FILE", help="Keep Prometheus metrics here (textfile).")
+    ] = None,
+    log_file: Annotated[
+        Path | None, typer.Option("--log-file", metavar="FILE", help="Append what happens here, as JSON lines.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a suite until its verdict stands, and no longer. Exit codes: as gate; 130 interrupted, resumable."""
+    from headgate.cli.commands import check_suite
+
+    options = {"baseline": baseline, "transport": transport, "metrics_file": metrics_file, "log_file": log_file}
+    raise typer.Exit(
+        check_suite(
+            suite,
+            out=out,
+            on_inconclusive=on_inconclusive,
+            files={"verdict": verdict, "markdown": markdown},
+            options=options,
+            max_minutes=max_minutes,
+            json=json,
+            quiet=quiet,
+        )
+    )
+
+
+@app.command()
 def show(run: RunFolder, *, json: Json = False) -> None:
     """Show what a run holds: rows, errors, scores with intervals, latency, tokens."""
     from headgate.cli.commands import show_run

@@ -13,7 +13,7 @@ import msgspec
 
 import headgate.api as hg
 from headgate.ci.starter import write_suite
-from headgate.cli.running import run_shown
+from headgate.cli.running import check_shown, run_shown
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.report.markdown import verdict_markdown
@@ -82,21 +82,63 @@ def gate_run(
     quiet: bool,
 ) -> int:
     """Judge a run, write the verdict, and return its exit code."""
-    if on_inconclusive not in {None, "keep", "pass", "fail"}:
-        raise ConfigError("is unknown", field="--on-inconclusive", value=on_inconclusive, mend="use keep, pass or fail")
+    _known_mapping(on_inconclusive)
     declared = None if suite is None else hg.load_suite(suite)
     verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
-    if on_inconclusive is not None and verdict.verdict == "inconclusive":
-        mapped = EXIT_CODES["inconclusive" if on_inconclusive == "keep" else on_inconclusive]  # type: ignore[index]
-        verdict = msgspec.structs.replace(verdict, exit_code=mapped)
-    write_verdict(verdict, files["verdict"] or run / "verdict.json")
-    if files["markdown"] is not None:
-        replace_bytes(files["markdown"], verdict_markdown(verdict).encode())
+    verdict = _mapped(verdict, on_inconclusive)
+    _write_files(verdict, files, run)
     if json:
         _print(verdict.to_json().decode().rstrip())
     elif not quiet:
         print_verdict(verdict, stream=sys.stdout)
     return verdict.exit_code
+
+
+def check_suite(
+    path: Path,
+    *,
+    out: Path | None,
+    on_inconclusive: str | None,
+    files: Mapping[str, Path | None],
+    options: Mapping[str, Any],
+    max_minutes: float | None,
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Run a suite until its verdict stands, write the verdict, and return its exit code."""
+    _known_mapping(on_inconclusive)
+    suite = hg.load_suite(path)
+    if max_minutes is not None:
+        suite = suite.model_copy(update={"budget": suite.budget.model_copy(update={"max_minutes": max_minutes})})
+    done = check_shown(suite, out=out or Path("runs") / suite.name, options=options, quiet=quiet)
+    verdict = _mapped(done.verdict, on_inconclusive)
+    _write_files(verdict, files, done.run.path)
+    if json:
+        _print(verdict.to_json().decode().rstrip())
+    elif not quiet:
+        print_verdict(verdict, stream=sys.stdout)
+        looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
+        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
+    return verdict.exit_code
+
+
+def _known_mapping(on_inconclusive: str | None) -> None:
+    if on_inconclusive not in {None, "keep", "pass", "fail"}:
+        raise ConfigError("is unknown", field="--on-inconclusive", value=on_inconclusive, mend="use keep, pass or fail")
+
+
+def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
+    """Return the verdict with the exit code that an inconclusive one is to have."""
+    if on_inconclusive is None or verdict.verdict != "inconclusive":
+        return verdict
+    mapped = EXIT_CODES["inconclusive" if on_inconclusive == "keep" else on_inconclusive]  # type: ignore[index]
+    return msgspec.structs.replace(verdict, exit_code=mapped)
+
+
+def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) -> None:
+    write_verdict(verdict, files["verdict"] or run / "verdict.json")
+    if files["markdown"] is not None:
+        replace_bytes(files["markdown"], verdict_markdown(verdict).encode())
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``headgate run`` at work: progress, signals, and how to resume."""
+"""``headgate run`` and ``headgate check`` at work: progress, signals, and how to resume."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from headgate.api import Run, run_async
+from headgate.api import Run, Watch, check_async, run_async
 from headgate.conduct.loop import run_loop
 from headgate.conduct.run import Conductor
-from headgate.decide.table import one_line
+from headgate.decide.table import look_line, one_line
 from headgate.errors import Interrupted
 from headgate.report.progress import Progress
 from headgate.shard import Shard
 from headgate.suite.model import Suite
 
+if TYPE_CHECKING:
+    from headgate.conduct.check import CheckSummary
+    from headgate.decide.verdict import Look
+
 _TICK_S = 0.5
+_T = TypeVar("_T")
 
 
 def run_shown(
@@ -51,6 +56,12 @@ def run_shown(
         return run_loop(_run(suite, out=out, shard=shard, options=options, quiet=quiet))
 
 
+def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
+    """Check a suite as :func:`run_shown` runs one; each look is told in a line."""
+    with _warnings():
+        return run_loop(_check(suite, out=out, options=options, quiet=quiet))
+
+
 @contextmanager
 def _warnings() -> Generator[None]:
     """Show what the conductor warns of."""
@@ -71,6 +82,29 @@ class _Warnings(logging.Handler):
 
 async def _run(suite: Suite, *, out: Path, shard: Shard | None, options: Mapping[str, Any], quiet: bool) -> Run:
     part = None if shard is None else str(shard)
+    again = f"headgate run {suite.file or 'SUITE'}" + (f" --shard {part}" if part else "") + f" --out {out}"
+
+    def start(watch: Watch) -> Awaitable[Run]:
+        return run_async(suite, out=out, shard=part, watch=watch, **options)
+
+    return await _shown(start, again=again, quiet=quiet)
+
+
+async def _check(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
+    again = f"headgate check {suite.file or 'SUITE'} --out {out}"
+
+    def on_look(look: Look) -> None:
+        if not quiet:
+            sys.stderr.write(f"headgate: {look_line(look)}\n")
+
+    def start(watch: Watch) -> Awaitable[CheckSummary]:
+        return check_async(suite, out=out, watch=watch, on_look=on_look, **options)
+
+    return await _shown(start, again=again, quiet=quiet)
+
+
+async def _shown(start: Callable[[Watch], Awaitable[_T]], *, again: str, quiet: bool) -> _T:
+    """Run what ``start`` begins: show how it goes, and end it in order after a signal."""
     conductor: list[Conductor] = []
     received: list[signal.Signals] = []
     loop = asyncio.get_running_loop()
@@ -96,10 +130,9 @@ async def _run(suite: Suite, *, out: Path, shard: Shard | None, options: Mapping
             shown.append(asyncio.create_task(_show(running)))
 
     try:
-        return await run_async(suite, out=out, shard=part, watch=watch, **options)
+        return await start(watch)
     except Interrupted as error:
-        again = f"headgate run {suite.file or 'SUITE'}" + (f" --shard {part}" if part else "")
-        raise Interrupted(f"{error}\nTo resume: {again} --out {out}") from error
+        raise Interrupted(f"{error}\nTo resume: {again}") from error
     finally:
         for task in shown:
             task.cancel()

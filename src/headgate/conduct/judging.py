@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -136,19 +137,26 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         wanted = {scorer.name: scorer.version for scorer in bind_scorers(suite)}
         check_scored(path, wanted)
         versions = wanted
+    facts = known_facts(path, manifest, scorers=versions, columns=columns)
+    results, scores = _collect(scan(path), _RESULTS), _collect(scan_scores(path), _SCORES)
+    return replace(facts, n_items=manifest.plan.items.n_items, results=results, scores=scores)
+
+
+def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], columns: Sequence[str] = ()) -> RunFacts:
+    """Return what is known of a run before its first row: no items, empty tables."""
     return RunFacts(
         run=str(path),
         suite_digest=manifest.suite_digest,
         plan_digest=manifest.plan.digest,
         items_digest=manifest.plan.items.digest,
-        n_items=manifest.plan.items.n_items,
+        n_items=0,
         seeds=manifest.plan.seeds,
         prompts={name: prompt.digest for name, prompt in manifest.plan.prompts.items()},
         models={name: model.digest for name, model in manifest.plan.models.items()},
-        scorers=versions,
+        scorers=scorers,
         git=manifest.git,
-        results=_collect(scan(path), _RESULTS),
-        scores=_collect(scan_scores(path), _SCORES),
+        results=_collect(scan(path).head(0), _RESULTS),
+        scores=_collect(scan_scores(path).head(0), _SCORES),
         greedy=frozenset(name for name, model in manifest.plan.models.items() if _is_greedy(model.identity)),
         read_outputs=partial(_outputs, path),
         columns=_item_columns(path, columns) if columns else None,

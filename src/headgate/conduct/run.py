@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from headgate.errors import ConfigError
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Sink, Work
+from headgate.execute.pool import Counts, Sink, Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
@@ -135,7 +135,7 @@ class Conductor:
         self._ended: EngineStatistics | None = None
         self._writer: JournalWriter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped = False
+        self._stopped = self._expired = False
         self._todo = _todo(prepared, self._options)
 
     @property
@@ -158,6 +158,15 @@ class Conductor:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: the run has ended
                 self._loop.call_soon_threadsafe(self._stop_engine)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self.stop()
+
+    @property
+    def expired(self) -> bool:
+        """Whether the run was stopped because its time (``budget.max_minutes``) was over."""
+        return self._expired
 
     def _stop_engine(self) -> None:
         if self._engine is not None:
@@ -234,22 +243,40 @@ class Conductor:
         StoreError
             If rows cannot be made durable.
         """
-        store, self._loop = self._prepared.store, asyncio.get_running_loop()
         if any(self._todo) and not self._stopped:
-            async with AsyncExitStack() as stack:
-                stack.enter_context(quiet_collector())
-                self._writer = writer = store.writer(on_commit=self._on_commit)
-                stack.push_async_callback(writer.aclose)
+            async with self._at_work() as work_off:
+                await work_off(self._todo)
 
-                work = await _open_work(self._prepared, self._todo, self._options, stack)
-                self._engine = Engine(work, sink=self._sink(writer), generation=store.generation)
-                minutes = self._prepared.suite.budget.max_minutes
-                if minutes is not None:
-                    timer = asyncio.get_running_loop().call_later(60 * minutes, self.stop)
-                    stack.callback(timer.cancel)
-                if not self._stopped:
-                    await self._run(self._engine)
-            store.compact()
+    @asynccontextmanager
+    async def _at_work(self) -> AsyncGenerator[Callable[[bytearray], Awaitable[None]]]:
+        """Yield what works off jobs (one byte per job of the plan), over the same lanes and connections each time.
+
+        Its rows are durable when it returns. At the end, what was done is compacted.
+        """
+        store, self._loop = self._prepared.store, asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            stack.enter_context(quiet_collector())
+            self._writer = writer = store.writer(on_commit=self._on_commit)
+            stack.push_async_callback(writer.aclose)
+            lanes, counts = await _open_work(self._prepared, self._options, stack), Counts()
+            minutes = self._prepared.suite.budget.max_minutes
+            if minutes is not None:
+                timer = self._loop.call_later(60 * minutes, self._expire)
+                stack.callback(timer.cancel)
+
+            async def work_off(todo: bytearray) -> None:
+                if self._stopped:
+                    return
+                work = [replace(lane, jobs=_jobs(self._prepared, todo, frozenset(lane.models))) for lane in lanes]
+                self._engine = Engine(work, sink=self._sink(writer), generation=store.generation, counts=counts)
+                await self._engine.run()
+                await writer.drain()
+
+            try:
+                yield work_off
+            finally:
+                self._ended = None if self._engine is None else self._engine.statistics()
+        store.compact()
 
     def _sink(self, writer: JournalWriter) -> Sink:
         hold = self._hold
@@ -261,12 +288,6 @@ class Conductor:
             return full if held is None else _both(full, held)
 
         return sink
-
-    async def _run(self, engine: Engine) -> None:
-        try:
-            await engine.run()
-        finally:
-            self._ended = engine.statistics()
 
     async def finish(self) -> RunSummary:
         """Score what is there, close the store, and say how the run stands."""
@@ -298,8 +319,8 @@ def _shard(prepared: Prepared) -> Shard:
     return prepared.store.manifest.shard or WHOLE
 
 
-async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
-    """Open endpoints and lanes: one pool of workers per lane, each over its own jobs."""
+async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
+    """Open endpoints and lanes: one pool of workers per lane, each without jobs so far."""
     suite = prepared.suite
     lanes = [_shard(prepared).split_lane(lane) for lane in declared_lanes(suite)]
     transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
@@ -313,9 +334,8 @@ async def _open_work(prepared: Prepared, todo: bytearray, options: RunOptions, s
             if model.id in lane.models:
                 endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
         limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
-        jobs = _jobs(prepared, todo, frozenset(lane.models))
         models = tuple(lane.models)
-        work.append(Work(models=models, jobs=jobs, endpoints=endpoints, lane=limits, concurrency=lane.concurrency))
+        work.append(Work(models=models, jobs=iter(()), endpoints=endpoints, lane=limits, concurrency=lane.concurrency))
     return work
 
 

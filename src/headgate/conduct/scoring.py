@@ -95,6 +95,19 @@ async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str
     return unscored
 
 
+async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: ItemFile) -> list[pl.DataFrame]:
+    """Score rows that are at hand, with every scorer; a frame of scores each, with the column ``scorer``."""
+    import polars as pl
+
+    frames: list[pl.DataFrame] = []
+    for scorer in scorers:
+        answers = rows.select(*KEYS, "status", "output").filter(pl.col("status") != "error")
+        for batch in _with_targets(scorer, iter([answers]), items):
+            frame = await _score_batch(scorer, batch, items)
+            frames.append(frame.with_columns(scorer=pl.lit(scorer.name)))
+    return frames
+
+
 async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile) -> pl.DataFrame:
     if not isinstance(scorer.spec, Python):
         return score_columns(scorer.spec, batch)

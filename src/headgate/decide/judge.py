@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+import msgspec
 from numpy.typing import ArrayLike
 
 from headgate.decide.cells import anchored, cells_of, differing, matches
@@ -15,7 +16,7 @@ from headgate.decide.metric import metric_of
 from headgate.decide.missing import arm_facts, count_arm, too_many_errors
 from headgate.decide.questions import Found, Question, ask
 from headgate.decide.rows import Bench, Judged, check_gate, replace_row
-from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, ItemRow, MetricRow, Tier, Verdict, Word
+from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, ItemRow, Look, MetricRow, Tier, Verdict, Word
 from headgate.errors import ConfigError
 from headgate.stats import benjamini_hochberg, holm
 from headgate.stats.values import Floats
@@ -84,6 +85,32 @@ def decide(
         broken = too_many_errors(errors, max_error_rate=policy.max_error_rate)
         rows = [replace_row(row, verdict="invalid", reason=broken) for row in rows] if broken else rows
     return _verdict(bench, found, rows=rows, items=items, errors=errors, broken=broken)
+
+
+def judge_rows(
+    candidate: RunFacts,
+    baseline: RunFacts | None,
+    *,
+    gates: Sequence[Gate],
+    scorers: Sequence[Scorer],
+    compare: Compare | None,
+    policy: Policy,
+) -> list[MetricRow]:
+    """Judge each row by itself, at the policy's alpha: no family shares it."""
+    numbered = iter(number_items([run for run in (candidate, baseline) if run is not None]))
+    ours, theirs = next(numbered), next(numbered, None)
+    other = ours if theirs is None and compare is not None else theirs
+    bench = Bench(candidate=ours, baseline=other, anchor=None, scorers=scorers, policy=policy)
+    found = Found(baseline=matches(ours, theirs, compare=compare), anchor=[])
+    return [bench.judge(question).row for question in ask(gates, found, columns=ours.columns)]
+
+
+def rejudge(verdict: Verdict, rows: list[MetricRow], *, policy: Policy, looks: list[Look]) -> Verdict:
+    """Return the verdict with other rows, and what follows from them."""
+    word, reason = _worst(rows)
+    return msgspec.structs.replace(
+        verdict, metrics=rows, verdict=word, reason=reason, exit_code=_exit_code(word, policy), looks=looks
+    )
 
 
 def share_alpha(judged: Sequence[Judged], *, level: float, adjust: Adjust, name: str) -> list[MetricRow]:
@@ -159,14 +186,12 @@ def _verdict(
 ) -> Verdict:
     policy = bench.policy
     word, reason = _worst(rows) if broken is None else _invalid(broken)
-    kept = policy.on_inconclusive == "keep" or word != "inconclusive"
-    mapped: Word = "pass" if policy.on_inconclusive == "pass" else "fail"
     ours, theirs = cells_of(found.baseline)
     _, anchors = cells_of(found.anchor)
     return Verdict(
         verdict=word,
         reason=reason,
-        exit_code=EXIT_CODES[word if kept else mapped],
+        exit_code=_exit_code(word, policy),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         alpha=policy.alpha,
         metrics=rows,
@@ -176,6 +201,12 @@ def _verdict(
         anchor=None if bench.anchor is None else arm_facts(bench.anchor, anchors),
         items=items,
     )
+
+
+def _exit_code(word: Word, policy: Policy) -> int:
+    if word != "inconclusive" or policy.on_inconclusive == "keep":
+        return EXIT_CODES[word]
+    return EXIT_CODES["pass" if policy.on_inconclusive == "pass" else "fail"]
 
 
 def _invalid(reason: str) -> tuple[Word, str]:

@@ -6,7 +6,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
+    from headgate.decide.verdict import ArmErrors, Look, MetricRow, Verdict
 
 SHOWN_ITEMS: Final = 10
 """Items that are credibly worse of which a report shows the facts."""
@@ -34,8 +34,17 @@ def verdict_table(verdict: Verdict) -> str:
         f"  {one_line(row.name)}: {one_line(row.reason, limit=400)}" for row in verdict.metrics if row.verdict != "pass"
     ]
     lines += _worse_items(verdict)
+    lines += ["", *map(look_line, verdict.looks)] if verdict.looks else []
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
     return "\n".join([*lines, "", *(_jobs(name, counts) for name, counts in arms.items() if counts is not None)])
+
+
+def look_line(look: Look) -> str:
+    """Return a look as one line."""
+    rows = "; ".join(
+        f"{one_line(row.name, limit=32)} {row.verdict} ({_number(row.low)} to {_number(row.high)})" for row in look.rows
+    )
+    return f"look {look.look}, {look.n_items} items: {rows}"
 
 
 def _worse_items(verdict: Verdict) -> list[str]:

@@ -100,6 +100,38 @@ class ItemRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     p_value: float
 
 
+class LookRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A blocking row at one look: its limits at the look's level, and its word, which stays once it is pass or fail."""
+
+    name: str
+    rule: RuleName
+    cell: dict[str, str]
+    estimate: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    verdict: Word
+
+
+class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One look of a sequential run.
+
+    Attributes
+    ----------
+    look : int
+        Its number, from 1.
+    n_items : int
+        Items of the prefix that it waited for.
+    fraction : float
+        Their share of all items.
+    """
+
+    look: int
+    n_items: int
+    fraction: float
+    rows: list[LookRow]
+
+
 class ArmErrors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What became of the jobs of one arm; ``unscored`` are answered jobs that a gated scorer could not score."""
 
@@ -169,7 +201,7 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     baseline: ArmFacts | None
     anchor: ArmFacts | None = None
     items: list[ItemRow] = []
-    looks: list[dict[str, Any]] = []
+    looks: list[Look] = []
 
     def to_json(self) -> bytes:
         """Return indented JSON; what is not a finite number stands as null."""

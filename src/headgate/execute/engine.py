@@ -29,17 +29,26 @@ class Engine:
         Which start of the run this is; it stands in the rows.
     rng : random.Random, optional
         Source of jitter.
+    counts : Counts, optional
+        Those of an engine that ran before for the same run: statistics go on from there.
     """
 
     def __init__(
-        self, work: Sequence[Work], *, sink: Sink, generation: int = 1, rng: random.Random | None = None
+        self,
+        work: Sequence[Work],
+        *,
+        sink: Sink,
+        generation: int = 1,
+        rng: random.Random | None = None,
+        counts: Counts | None = None,
     ) -> None:
-        self._counts, self._lag = Counts(), LoopLag()
+        self._counts, self._lag = counts or Counts(), LoopLag()
         jitter = rng or random.Random()
         self._pools = [Pool(part, sink=sink, counts=self._counts, generation=generation, rng=jitter) for part in work]
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
-        self._started = self._counts.moved_at = time.monotonic()
+        now = time.monotonic()
+        self._started, self._counts.moved_at = self._counts.started_at or now, self._counts.moved_at or now
         self._ended: float | None = None
 
     async def run(self) -> None:
@@ -52,7 +61,8 @@ class Engine:
         Exception
             Whatever the sink raises.
         """
-        self._started = self._counts.moved_at = time.monotonic()
+        self._counts.moved_at = time.monotonic()
+        self._started = self._counts.started_at = self._counts.started_at or self._counts.moved_at
         if self._stopped:
             return
         self._tasks = [

@@ -55,7 +55,7 @@ class Work:
 
 @dataclass(slots=True)
 class Counts:
-    """What all pools of an engine have done."""
+    """What all pools of a run have done; times are seconds of the monotonic clock."""
 
     status: Counter[str] = field(default_factory=Counter[str])
     errors: Counter[str] = field(default_factory=Counter[str])
@@ -64,6 +64,7 @@ class Counts:
     input_tokens: int = 0
     output_tokens: int = 0
     moved_at: float = 0.0
+    started_at: float = 0.0
 
 
 class Pool:

@@ -158,6 +158,24 @@ class JournalWriter:
                 return None
             return self._wait_for_room()
 
+    async def drain(self) -> None:
+        """Wait until every row that was appended is durable; in the event loop in which the journal was opened.
+
+        Raises
+        ------
+        StoreError
+            If the journal fails before.
+        """
+        while True:
+            with self._lock:
+                if self._failure is not None:
+                    raise self._failure
+                if not self._pending:
+                    return
+                assert self._loop is not None
+                self._waiters.append(waiter := self._loop.create_future())
+            await waiter
+
     def close(self) -> None:
         """Commit what waits, seal the segment and stop; blocks until it is done.
 

@@ -185,7 +185,7 @@ def _check_jobs(run: RunFolder, manifest: Manifest) -> Iterator[Problem]:
         problem = f"has {len(jobs)} jobs, {whole} {planned}"
         yield Problem(file=run.results, problem=problem, mend="move parts of other runs away")
     elif len(jobs) < planned:
-        mend = f"{_RESUME} (with --limit, a part of the plan is all there is)"
+        mend = f"{_RESUME} (after --limit or a check, a part of the plan is all there is)"
         yield Problem(file=run.results, problem=f"has {len(jobs)} of {planned} jobs", mend=mend, unfinished=True)
     yield from _check_scored(run, jobs)
 

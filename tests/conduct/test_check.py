@@ -1,0 +1,215 @@
+"""The gate in the loop: real runs over loopback HTTP that stop when their verdict stands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from collections import Counter
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import headgate as hg
+from headgate.errors import ConfigError, Interrupted
+
+PAIR = {"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}}
+
+
+def suite(new=0.95, *, n=400, old=0.95, gates=None, **changes):
+    fields = {
+        "name": "sums",
+        "items": [{"question": f"{i} + 1 = ?", "target": i + 1, "topic": "abc"[i % 3]} for i in range(n)],
+        "prompts": {"old": "{{ question }}", "new": "Sum: {{ question }}", "unused": "Say {{ question }}"},
+        "models": [
+            {"id": "m", "provider": "simulated", "simulate": {"accuracy": {"old": old, "new": new}, "latency_s": 0}}
+        ],
+        "scorers": [{"name": "correct", "type": "exact_match"}],
+        "compare": PAIR,
+        "gates": gates or [{"metric": "correct", "margin": 0.05}],
+    }
+    return hg.Suite(**(fields | changes))
+
+
+def asked(run):
+    frame = hg.scan(run).collect()
+    return Counter(frame["prompt"].to_list()), set(frame["item_id"].to_list())
+
+
+def test_a_clear_drop_ends_it_at_the_first_look(tmp_path):
+    seen = []
+    done = hg.check(suite(0.5), out=tmp_path / "run", on_look=seen.append)
+    assert (done.verdict.verdict, done.verdict.exit_code) == ("fail", 1)
+    assert [look.n_items for look in done.verdict.looks] == [80]
+    assert seen == done.verdict.looks
+    assert (done.planned, done.run.done, done.saved) == (800, 160, 640)
+    counts, _ = asked(tmp_path / "run")
+    assert counts == {"old": 80, "new": 80}  # and nothing of the prompt that no gate looks at
+    assert all(problem.unfinished for problem in hg.verify(tmp_path / "run"))
+
+
+def test_what_does_not_change_passes_before_all_items_are_asked(tmp_path):
+    done = hg.check(suite(0.98, old=0.98, n=1000), out=tmp_path / "run")
+    (row,) = done.verdict.metrics
+    assert done.verdict.verdict == "pass"
+    assert len(done.verdict.looks) < 5
+    assert row.n_items == done.verdict.looks[-1].n_items < 1000
+    assert row.low > -0.05
+    assert row.confidence > 0.95
+    assert done.saved == 2 * (1000 - row.n_items)
+
+
+def test_few_items_are_looked_at_once(tmp_path):
+    done = hg.check(suite(0.9, n=60, old=0.9), out=tmp_path / "run")
+    assert [look.n_items for look in done.verdict.looks] == [60]
+    assert done.verdict.metrics[0].confidence == pytest.approx(0.95)
+    assert done.saved == 0
+
+
+def test_rows_share_alpha_and_a_settled_row_stays(tmp_path):
+    gates = [{"metric": "correct", "margin": 0.05}, {"metric": "correct", "min": 0.5}]
+    done = hg.check(suite(0.93, old=0.95, gates=gates), out=tmp_path / "run")
+    words = [[row.verdict for row in look.rows] for look in done.verdict.looks]
+    settled = [word[1] for word in words]
+    assert settled[-1] == "pass"
+    first = settled.index("pass")
+    assert settled[first:] == ["pass"] * (len(settled) - first)
+    least = next(row for row in done.verdict.metrics if row.rule == "min")
+    assert least.n_items == done.verdict.looks[first].n_items  # judged where it was settled
+    alone = hg.check(suite(0.93, old=0.95), out=tmp_path / "alone")
+    one, two = alone.verdict.looks[0].rows[0].confidence, done.verdict.looks[0].rows[0].confidence
+    assert 1 - two < (1 - one) / 2  # half of alpha, and at an early look less than half of the level
+
+
+def test_zero_tolerance_passes_only_when_all_items_are_seen(tmp_path):
+    clean = [{"name": "clean", "type": "regex", "pattern": "."}]
+    gates = [{"metric": "correct", "margin": 0.3}, {"metric": "clean", "zero_tolerance": True}]
+    scorers = [{"name": "correct", "type": "exact_match"}, *clean]
+    done = hg.check(suite(0.99, old=0.99, n=200, gates=gates, scorers=scorers), out=tmp_path / "run")
+    assert (done.verdict.verdict, done.saved) == ("pass", 0)
+
+
+def test_a_stored_baseline_is_not_asked_again(tmp_path):
+    stored = hg.run(suite(0.5, compare=None, gates=[], prompts={"old": "{{ question }}"}), out=tmp_path / "main")
+    done = hg.check(suite(0.5), out=tmp_path / "run", baseline=stored)
+    counts, _ = asked(tmp_path / "run")
+    assert (done.verdict.verdict, dict(counts)) == ("fail", {"new": 80})
+    assert done.verdict.baseline.run == str(tmp_path / "main")
+    assert done.planned == 400
+    assert done.verdict.metrics[0].baseline_mean == pytest.approx(0.95, abs=0.08)
+
+
+def test_a_baseline_that_does_not_fit_costs_nothing(tmp_path):
+    other = hg.run(suite(n=100, compare=None, gates=[], prompts={"old": "{{ question }}"}), out=tmp_path / "main")
+    done = hg.check(suite(0.5), out=tmp_path / "run", baseline=other)
+    assert (done.verdict.verdict, done.verdict.exit_code, done.run.done) == ("invalid", 3, 0)
+    assert "items" in done.verdict.reason
+
+
+def test_slices_inform_on_what_was_seen(tmp_path):
+    gates = [{"metric": "correct", "margin": 0.05, "slices": ["topic"]}]
+    done = hg.check(suite(0.5, gates=gates), out=tmp_path / "run")
+    slices = [row for row in done.verdict.metrics if row.tier == "monitor"]
+    assert sorted(row.n_items for row in slices) == [26, 27, 27]
+    assert not any("not run" in row.reason for row in slices)
+
+
+def test_scores_are_made_once_and_stored(tmp_path):
+    calls = Counter()
+
+    def grade(output, item):
+        calls[item["question"]] += 1
+        return float(output == str(item["target"]))
+
+    scorers = [{"name": "correct", "type": "python", "call": grade}]
+    done = hg.check(suite(0.5, scorers=scorers), out=tmp_path / "run")
+    assert sum(calls.values()) == done.run.done == 160
+    scores = hg.scan_scores(tmp_path / "run").collect()
+    assert scores.height == 160
+    assert hg.gate(tmp_path / "run", suite=suite(0.5, scorers=scorers)).verdict == "inconclusive"  # jobs were not run
+
+
+def test_gates_that_a_check_cannot_judge_are_refused_before_any_request(tmp_path):
+    with pytest.raises(ConfigError, match="nothing to check by"):
+        hg.check(suite(gates=[], compare=None).model_copy(update={"gates": ()}), out=tmp_path / "a")
+    anchored = [{"metric": "correct", "margin": 0.05, "against": "anchor"}]
+    with pytest.raises(ConfigError, match="cannot be looked at while the run goes on"):
+        hg.check(suite(gates=anchored), out=tmp_path / "b")
+    assert hg.scan(tmp_path / "b").collect().is_empty()
+
+
+def test_time_that_is_over_leaves_what_is_known(tmp_path):
+    slow = [{"id": "m", "provider": "simulated", "simulate": {"accuracy": 0.9, "latency_s": 0.05}}]
+    lanes = [{"models": ["m"], "concurrency": 8}]
+    minutes = {"max_minutes": 2.5 / 60}  # two looks of 160 jobs at 160 a second, and some of the third
+    done = hg.check(suite(models=slow, lanes=lanes, budget=minutes), out=tmp_path / "run")
+    assert (done.verdict.verdict, done.verdict.exit_code) == ("inconclusive", 20)
+    assert 1 <= len(done.verdict.looks) < 5
+    assert done.verdict.metrics[0].needed_items is not None
+    with pytest.raises(Interrupted):
+        hg.check(suite(models=slow, lanes=lanes, budget={"max_minutes": 0.1 / 60}, n=300), out=tmp_path / "none")
+
+
+def test_the_same_check_again_asks_nothing_and_says_the_same(tmp_path):
+    one = hg.check(suite(0.93, old=0.95), out=tmp_path / "run")
+    again = hg.check(suite(0.93, old=0.95), out=tmp_path / "run")
+    assert again.verdict.looks == one.verdict.looks
+    assert again.verdict.metrics == one.verdict.metrics
+    assert again.run.done == one.run.done
+
+
+def test_looks_come_one_by_one_in_a_loop_of_ones_own(tmp_path):
+    async def watch():
+        looks = []
+        done = await hg.check_async(suite(0.5), out=tmp_path / "run", on_look=looks.append)
+        return looks, done
+
+    looks, done = asyncio.run(watch())
+    assert looks == done.verdict.looks
+
+
+CHECK = """
+    import os, signal, sys
+    import headgate as hg
+    sys.path.insert(0, {tests!r})
+    import test_check
+
+    def die(look):
+        if look.look == {at}:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    hg.check(test_check.suite(0.93, old=0.95), out={out!r}, on_look=die)
+"""
+
+
+def test_killed_at_every_look_it_comes_to_the_same_verdict(tmp_path):
+    whole = hg.check(suite(0.93, old=0.95), out=tmp_path / "whole").verdict
+    assert len(whole.looks) >= 2
+    for at in range(1, len(whole.looks) + 1):
+        out = tmp_path / f"killed-{at}"
+        script = textwrap.dedent(CHECK.format(tests=str(Path(__file__).parent), at=at, out=str(out)))
+        killed = subprocess.run([sys.executable, "-c", script], capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        stored = hg.scan(out).collect().height
+        assert stored == 2 * whole.looks[at - 1].n_items
+        resumed = hg.check(suite(0.93, old=0.95), out=out).verdict
+        assert [shown(look) for look in resumed.looks] == [shown(look) for look in whole.looks]
+        assert resumed.verdict == whole.verdict
+
+
+def shown(look):
+    return json.dumps([look.n_items, [(row.estimate, row.low, row.high, row.verdict) for row in look.rows]])
+
+
+def test_errors_are_missing_and_not_left_out(tmp_path):
+    faults = {"accuracy": 0.95, "latency_s": 0, "faults": {"server_error": 0.004}}
+    models = [{"id": "m", "provider": "simulated", "max_attempts": 1, "simulate": faults}]
+    done = hg.check(suite(models=models), out=tmp_path / "run")
+    errored = done.verdict.errors.candidate.errored + done.verdict.errors.baseline.errored
+    rows = hg.scan(tmp_path / "run").filter(pl.col("status") == "error").collect().height
+    assert errored == rows
+    assert done.verdict.looks
