@@ -55,10 +55,12 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """Run lanes, concurrency and the pool of workers against servers that count for themselves, on a virtual clock."""
+    """Run lanes and workers on a virtual clock, the slow simulations of error rates, and print the acceptance table."""
     session.install("-e", ".", *groups("tests"))
     tests = [f"tests/execute/test_{name}.py" for name in ("lanes", "lane_simulations", "concurrency", "bucket", "pool")]
     session.run("pytest", *tests, "--timeout=3600", *session.posargs)
+    session.run("pytest", "tests/stats", "tests/decide", "-m", "slow", "--timeout=3600", *session.posargs)
+    session.run("python", "tests/acceptance.py")
 
 
 @nox.session
@@ -72,8 +74,10 @@ def faults(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Print the benchmark tables: the engine, its lanes, the journal, memory, statistics."""
     session.install(".", "psutil>=6")  # not editable, and no groups: pandas, where it is, is imported by pyarrow
-    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory", "bench_stats"):
+    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory"):
         session.run("python", f"benchmarks/{script}.py")
+    session.install("arch>=7")  # a rival of the last; it brings pandas
+    session.run("python", "benchmarks/bench_stats.py")
 
 
 @nox.session
