@@ -60,3 +60,15 @@ def test_no_command_loads_pandas(tmp_path):
         script = f"{ran}\nimport sys\nassert 'pandas' not in sys.modules"
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, (words, done.stderr)
+
+
+def test_a_run_does_not_load_the_statistics(tmp_path):
+    """20 MB that only a verdict needs."""
+    script = (
+        "import sys\nfrom headgate.cli.main import run_command\n"
+        "assert run_command(['init']) == 0\nassert run_command(['run', 'suite.yaml', '--limit', '10']) == 0\n"
+        "assert 'scipy' not in sys.modules\nassert run_command(['gate', 'runs/support-bot']) == 20\n"
+        "assert 'scipy' in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -228,3 +228,30 @@ def test_a_deadline_ends_the_run_resumable(tmp_path):
     ran = call("run", "suite.json", "--out", "run", cwd=tmp_path)
     assert ran.returncode == 130
     assert "To resume: headgate run suite.json --out run" in ran.stderr
+
+
+def test_check_leaves_with_the_code_of_its_verdict_and_tells_each_look(runs, tmp_path):
+    suite = tmp_path / "suite.json"
+    suite.write_text(json.dumps(declared({"old": 0.95, "new": 0.5}, n_items=300, seeds=1)))
+    ran = call("check", suite, "--out", tmp_path / "run", "--markdown", tmp_path / "v.md")
+    assert ran.returncode == 1, ran.stderr
+    assert ran.stdout.startswith("FAIL")
+    assert ran.stdout.rstrip().endswith("1 look; 120 of 600 jobs, 480 were not needed")
+    assert "look 1, 60 items: correct fail" in ran.stderr
+    written = json.loads((tmp_path / "run" / "verdict.json").read_bytes())
+    jsonschema.validate(written, verdict_schema())
+    assert [look["n_items"] for look in written["looks"]] == [60]
+    assert (tmp_path / "v.md").exists()
+    again = call("check", suite, "--out", tmp_path / "run", "--json")
+    assert Verdict.from_json(again.stdout).looks == Verdict.from_json(json.dumps(written)).looks
+
+
+def test_plan_says_what_cannot_pass(runs):
+    ran = call("plan", runs / "few.json")
+    assert ran.returncode == 20
+    assert "cannot pass with 8 items" in ran.stdout
+    known = call("plan", runs / "equal.json", "--from", runs / "equal", "--json")
+    facts = json.loads(known.stdout)
+    assert known.returncode == (0 if facts["is_worth_it"] else 20)
+    assert (facts["items"], facts["jobs"], facts["seeds"]) == (120, 480, 2)
+    assert facts["gates"][0]["basis"] == f"as in {runs / 'equal'}"

@@ -156,6 +156,21 @@ def gate(
 
 
 @app.command()
+def plan(
+    suite: SuiteFile,
+    *,
+    stored: Annotated[
+        Path | None, typer.Option("--from", metavar="RUN", help="Earlier run, for how much items and arms differ.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Say what a suite will take, and whether its gates can pass; exit code 20 when one hardly can."""
+    from headgate.cli.commands import plan_suite
+
+    raise typer.Exit(plan_suite(suite, stored=stored, json=json))
+
+
+@app.command()
 def check(
     suite: SuiteFile,
     *,

@@ -63,6 +63,7 @@ def replay_paired(
     bounds: Bounds = UNIT,
     runs: int = 1000,
     seed: int = _SEED,
+    n_items: int | None = None,
 ) -> Replay:
     """Replay a margin gate on stored scores: items are drawn anew, and which arm is which is a coin's decision.
 
@@ -78,6 +79,8 @@ def replay_paired(
         Replays for each drop.
     seed : int
         Of the random draws; the same seed gives the same replay.
+    n_items : int, optional
+        Items of each replay; default: as many as are stored. With clusters, about so many.
 
     Returns
     -------
@@ -114,20 +117,26 @@ def replay_paired(
         if not 0 <= drop <= mean:
             raise StatisticsError(f"drops[{index}] is {drop:g}, and there are 0 to {mean:g} to lose")
     lost = _Loss(low=low, scale=high - low, seeds=round(rows[0] / c.size) if rows[0] and rows[1] else None)
+    share = 1.0 if n_items is None else n_items / c.size
+    drawn = (_scaled(rows[0], share), _scaled(rows[1], share))
     rng = np.random.default_rng(seed)
     curve: list[Outcomes] = []
     for drop in [0.0, *wanted]:
         verdicts: Counter[str] = Counter()
         for _ in range(runs):
-            x, y, labels = _redrawn(c, b, groups, rng)
+            x, y, labels = _redrawn(c, b, groups, rng, share=share)
             x = lost.of(x, drop / mean if mean else 0.0, rng)
-            decision = decide_items(x, y, margin=margin, alpha=alpha, cluster=labels, bounds=bounds, n_rows=rows)
+            decision = decide_items(x, y, margin=margin, alpha=alpha, cluster=labels, bounds=bounds, n_rows=drawn)
             verdicts[decision.verdict] += 1
         shares = {name: verdicts[name] / runs for name in ("pass", "fail", "inconclusive")}
         curve.append(
             Outcomes(drop=drop, passes=shares["pass"], fails=shares["fail"], inconclusive=shares["inconclusive"])
         )
     return Replay(curve=tuple(curve), runs=runs)
+
+
+def _scaled(rows: int | None, share: float) -> int | None:
+    return None if rows is None else round(share * rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,17 +159,17 @@ class _Loss:
 
 
 def _redrawn(
-    candidate: Floats, baseline: Floats, cluster: Ints | None, rng: np.random.Generator
+    candidate: Floats, baseline: Floats, cluster: Ints | None, rng: np.random.Generator, *, share: float
 ) -> tuple[Floats, Floats, Ints | None]:
-    """Draw items, or whole clusters, with replacement, and swap the arms of each at random."""
+    """Draw a share of items, or of whole clusters, with replacement, and swap the arms of each at random."""
     if cluster is None:
-        chosen, labels = rng.integers(candidate.size, size=candidate.size), None
+        chosen, labels = rng.integers(candidate.size, size=round(share * candidate.size)), None
         swapped = rng.random(chosen.size) < 0.5
     else:
         order = np.argsort(cluster, kind="stable")
         sizes = np.bincount(cluster)
         ends = np.cumsum(sizes)
-        drawn = rng.integers(sizes.size, size=sizes.size)
+        drawn = rng.integers(sizes.size, size=max(1, round(share * sizes.size)))
         chosen = np.concatenate([order[ends[one] - sizes[one] : ends[one]] for one in drawn])
         labels = np.repeat(np.arange(drawn.size), sizes[drawn])
         swapped = (rng.random(drawn.size) < 0.5)[labels]

@@ -1,0 +1,205 @@
+"""What a gate can show before anything is run: whether it can pass at all, how likely, and what it would see."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from headgate.decide.metric import Metric
+from headgate.decide.replay import replay_paired
+from headgate.decide.tables import Items
+from headgate.stats import fewest_items, mde, needed_items, pass_probability, power_curve
+from headgate.stats.intervals import MeanLimits
+from headgate.stats.paired import PairedLimits
+from headgate.stats.values import Floats
+from headgate.suite.model import Gate
+
+ASSUMED: Final = 0.9
+"""Share of right answers where nothing is known."""
+LIKELY: Final = 0.5
+"""A gate that passes an unchanged candidate less often than this is not worth running."""
+_POWER: Final = 0.8
+_RUNS: Final = 400
+_MOST: Final = 1 << 22
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateForecast:
+    """A gate in one cell, before the run.
+
+    Attributes
+    ----------
+    metric, rule, tier : str
+        The gate.
+    bound : float or None
+        Its declared margin, threshold or ratio.
+    cell : dict
+        What the row will be about.
+    fewest_items : int or None
+        With fewer it cannot pass, however good the candidate is; None: any number may do.
+    passes : float or None
+        Chance to pass when nothing changed; None: not known.
+    mde : float or None
+        Smallest true change that it would see in 80 % of runs; None: not known.
+    basis : str
+        Where the spread comes from.
+    advice : str
+        What would make it passable; empty where nothing is needed.
+    """
+
+    metric: str
+    rule: str
+    tier: str
+    bound: float | None
+    cell: dict[str, str]
+    n_items: int
+    fewest_items: int | None
+    passes: float | None
+    mde: float | None
+    basis: str
+    advice: str
+
+    @property
+    def can_pass(self) -> bool:
+        """Whether there are items enough."""
+        return self.fewest_items is None or self.n_items >= self.fewest_items
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether it passes an unchanged candidate more often than not, as far as that is known."""
+        return self.can_pass and (self.passes is None or self.passes >= LIKELY)
+
+
+def forecast_gate(
+    gate: Gate,
+    metric: Metric,
+    *,
+    cell: dict[str, str],
+    n_items: int,
+    seeds: int,
+    alpha: float,
+    stored: Items | None = None,
+    basis: str = "",
+) -> GateForecast:
+    """Foresee one gate in one cell.
+
+    Parameters
+    ----------
+    n_items, seeds : int
+        What the suite will ask.
+    alpha : float
+        One-sided level of the row.
+    stored : Items, optional
+        Item means of both arms in an earlier run; without it nine right answers of ten are assumed.
+    basis : str
+        What to call it.
+    """
+    fewest = _fewest(gate, metric, alpha)
+    passes, smallest, advice = None, None, ""
+    if fewest is not None and n_items < fewest:
+        passes, advice = 0.0, _enough(gate, metric, n_items, fewest, alpha)
+    elif gate.rule in {"margin", "max_ratio"}:
+        passes, smallest, advice = _chances(gate, metric, n_items=n_items, seeds=seeds, alpha=alpha, stored=stored)
+    known = stored is not None and passes is not None
+    assumed = f"assuming {ASSUMED:.0%} right answers" if passes is not None else "no spread is known"
+    return GateForecast(
+        metric=gate.metric,
+        rule=gate.rule,
+        tier=gate.tier,
+        bound=None if gate.rule == "zero_tolerance" else float(getattr(gate, gate.rule)),
+        cell=cell,
+        n_items=n_items,
+        fewest_items=fewest,
+        passes=passes,
+        mde=smallest,
+        basis=basis if known else assumed,
+        advice=advice,
+    )
+
+
+def _fewest(gate: Gate, metric: Metric, alpha: float) -> int | None:
+    """Return the items with which a perfect candidate passes."""
+    if metric.bounds is None:
+        return None
+    low, high = metric.bounds
+    if gate.margin is not None:
+        margin = gate.margin / (high - low)
+        return fewest_items(margin, alpha=alpha) if 0 < margin < 1 else None
+    threshold = gate.min if gate.min is not None else gate.max
+    if threshold is None:
+        return None
+    share = (threshold - low) / (high - low)
+    share = share if gate.min is not None else 1 - share
+    return _first(share, alpha) if 0 <= share < 1 else None
+
+
+def _first(share: float, alpha: float) -> int | None:
+    """Return how many perfect items show a mean above a share."""
+    n = 2
+    while n < _MOST:
+        if MeanLimits.of(np.ones(n), n_rows=n, threshold=True).at(alpha)[0] > share:
+            break
+        n *= 2
+    else:
+        return None
+    low, high = n // 2, n
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = MeanLimits.of(np.ones(middle), n_rows=middle, threshold=True).at(alpha)[0] > share
+        low, high = (low, middle) if enough else (middle, high)
+    return high
+
+
+def _enough(gate: Gate, metric: Metric, n_items: int, fewest: int, alpha: float) -> str:
+    text = f"cannot pass with {n_items} items, however good the candidate is: ask {fewest}"
+    if gate.margin is None or metric.bounds is None or n_items < 2:
+        return text
+    perfect = np.ones(n_items)
+    reach = -PairedLimits.of(perfect, perfect, n_rows=(n_items, n_items)).at(alpha)[0]
+    return f"{text}, or accept a margin above {reach * (metric.bounds[1] - metric.bounds[0]):.3g}"
+
+
+def _chances(
+    gate: Gate, metric: Metric, *, n_items: int, seeds: int, alpha: float, stored: Items | None
+) -> tuple[float | None, float | None, str]:
+    """Return the chance to pass, the smallest change that is seen, and what would help."""
+    if stored is None or stored.baseline is None:
+        if gate.margin is None or metric.bounds is None or gate.margin == 0:
+            return None, None, ""
+        margin = gate.margin / (metric.bounds[1] - metric.bounds[0])
+        chance = pass_probability(ASSUMED, n_items, margin, seeds=seeds, alpha=alpha, runs=_RUNS)
+        return chance, None, "" if chance >= LIKELY else f"ask more than {n_items} items, or more seeds"
+    ours, theirs = stored.candidate.seen, stored.baseline.seen
+    both = np.isfinite(ours) & np.isfinite(theirs)
+    arms = ours[both], theirs[both]
+    if arms[0].size < 2 or n_items < 2:
+        return None, None, ""
+    return _known_chances(gate, metric, *arms, n_items=n_items, alpha=alpha)
+
+
+def _known_chances(
+    gate: Gate, metric: Metric, ours: Floats, theirs: Floats, *, n_items: int, alpha: float
+) -> tuple[float | None, float | None, str]:
+    """Return the same from stored item means: by the rule itself where it can be replayed."""
+    ratio = gate.max_ratio
+    sd = float(np.std(ours - theirs if ratio is None else np.log(ours / theirs), ddof=1))
+    accepted = float(gate.margin or 0.0) if ratio is None else math.log(ratio)
+    chance: float | None = None
+    if ratio is None and metric.bounds is not None:
+        replay = replay_paired(
+            ours, theirs, margin=accepted, drops=[], alpha=alpha, bounds=metric.bounds, runs=_RUNS, n_items=n_items
+        )
+        chance = replay.curve[0].passes
+    elif sd > 0 and accepted > 0:
+        chance = float(power_curve(sd, n_items, accepted, [0.0], alpha=alpha).passes[0])
+    if sd == 0:
+        return chance, None, ""
+    smallest = mde(sd, n_items, alpha=alpha, power=_POWER)
+    advice = ""
+    if chance is not None and chance < LIKELY and accepted > 0:
+        more = needed_items(sd, accepted, alpha=alpha, power=_POWER)
+        advice = f"ask about {more} items to pass an unchanged candidate in {_POWER:.0%} of runs"
+    return chance, smallest if ratio is None else math.expm1(smallest), advice

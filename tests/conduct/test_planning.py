@@ -1,0 +1,91 @@
+"""What a suite will take, and whether its gates can pass, before anything is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+import headgate as hg
+from headgate.conduct.planning import forecast_suite
+from headgate.stats import fewest_items
+
+
+def answer(messages, item):
+    return item["target"] if int(item["target"]) % 10 else "wrong"
+
+
+def suite(n=400, *, gates=None, **changes):
+    fields = {
+        "name": "sums",
+        "items": [{"q": f"{i}?", "target": str(i)} for i in range(n)],
+        "prompts": {"old": "{{ q }}", "new": "Say: {{ q }}"},
+        "models": [{"id": "m", "provider": "python", "call": answer}],
+        "scorers": [{"name": "correct", "type": "exact_match"}],
+        "compare": {"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}},
+        "gates": gates or [{"metric": "correct", "margin": 0.05}],
+    }
+    return hg.Suite(**(fields | changes))
+
+
+def only(found):
+    (gate,) = found.gates
+    return gate
+
+
+@pytest.mark.parametrize("margin", [0.02, 0.05])
+def test_too_few_items_can_never_pass(margin):
+    least = fewest_items(margin)
+    few = only(forecast_suite(suite(least - 1, gates=[{"metric": "correct", "margin": margin}])))
+    assert (few.can_pass, few.is_worth_it, few.passes) == (False, False, 0.0)
+    assert f"ask {least}" in few.advice
+    assert "accept a margin above" in few.advice
+    assert only(forecast_suite(suite(least, gates=[{"metric": "correct", "margin": margin}]))).can_pass
+
+
+def test_the_margin_that_is_named_would_do():
+    few = only(forecast_suite(suite(30)))
+    margin = float(few.advice.rpartition(" ")[2])
+    assert only(forecast_suite(suite(30, gates=[{"metric": "correct", "margin": 1.01 * margin}]))).can_pass
+
+
+@pytest.mark.parametrize(
+    ("rule", "n", "can"), [({"min": 0.95}, 40, False), ({"min": 0.95}, 80, True), ({"max": 0.9}, 80, True)]
+)
+def test_thresholds_need_items_too(rule, n, can):
+    assert only(forecast_suite(suite(n, gates=[{"metric": "correct", **rule}]))).can_pass is can
+
+
+def test_what_was_stored_says_more_than_an_assumption(tmp_path):
+    guess = only(forecast_suite(suite()))
+    assert "assuming 90%" in guess.basis
+    assert guess.mde is None
+    stored = hg.run(suite(), out=tmp_path / "run")
+    known = only(forecast_suite(suite(), stored=tmp_path / "run"))
+    assert known.passes == 1.0  # both prompts answer alike: nothing differs
+    assert stored.counts["ok"] == 800
+    noisy = [{"id": "m", "provider": "simulated", "simulate": {"accuracy": 0.8, "latency_s": 0}}]
+    hg.run(suite(models=noisy), out=tmp_path / "noisy")
+    seen = only(forecast_suite(suite(models=noisy), stored=tmp_path / "noisy"))
+    assert 0.05 < seen.mde < 0.09
+    assert 0.2 < seen.passes < 0.9
+    more = only(forecast_suite(suite(1600, models=noisy), stored=tmp_path / "noisy"))
+    assert more.passes > seen.passes
+    assert more.mde == pytest.approx(seen.mde / 2, rel=0.02)
+
+
+def test_jobs_tokens_and_time_at_the_lanes_limits():
+    lanes = [{"models": ["m"], "requests_per_minute": 97, "tokens_per_minute": 1e9}]
+    models = [{"id": "m", "provider": "python", "call": answer, "params": {"max_tokens": 10}}]
+    found = forecast_suite(suite(100, seeds=3, lanes=lanes, models=models))
+    (lane,) = found.lanes
+    assert (found.items, found.seeds, found.jobs, lane.requests) == (100, 3, 600, 600)
+    assert lane.output_tokens == 6000
+    assert lane.input_tokens > 600 * 8
+    assert found.minutes == pytest.approx(600 / (97 * 0.97))
+    assert forecast_suite(suite(100)).minutes is None
+
+
+def test_only_blocking_gates_decide_whether_it_is_worth_it():
+    gates = [{"metric": "correct", "margin": 0.05}, {"metric": "correct", "margin": 0.001, "tier": "warning"}]
+    assert forecast_suite(suite(1000, gates=gates)).is_worth_it
+    gates[1]["tier"] = "blocking"
+    assert not forecast_suite(suite(1000, gates=gates)).is_worth_it
