@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from headgate.conduct.scoring import bind_scorers, check_scored
-from headgate.decide.facts import RunFacts
+from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.judge import decide
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
@@ -74,8 +74,11 @@ def gate_runs(
     declared = suite or stored_suite(manifest)
     compare = choose_compare(declared, candidate)
     chosen = sorted({name for gate in declared.gates for name in (*gate.where, *gate.slices)})
-    ours = read_facts(run, suite, columns=chosen)
-    theirs, oldest = (None if path is None else read_facts(path, None, columns=chosen) for path in (baseline, anchor))
+    read = [read_facts(run, suite, columns=chosen)]
+    read += [read_facts(path, None, columns=chosen) for path in (baseline, anchor) if path is not None]
+    numbered = iter(number_items(read))
+    ours = next(numbered)
+    theirs, oldest = (None if path is None else next(numbered) for path in (baseline, anchor))
     return decide(
         ours,
         theirs,

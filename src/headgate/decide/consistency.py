@@ -58,14 +58,14 @@ def _of_cell(bench: Bench, question: Question) -> Iterator[ItemRow]:
         yield ItemRow(
             name=gate.metric,
             cell=match.name,
-            item_id=items[index],
+            item_id=item_names(ours, items[[index]])[0],
             baseline_mean=float(means[1, index]),
             candidate_mean=float(means[0, index]),
             p_value=float(adjusted[index]),
         )
 
 
-def _tested(ours: pl.DataFrame, theirs: pl.DataFrame, sign: float) -> tuple[list[str], Floats, Floats]:
+def _tested(ours: pl.DataFrame, theirs: pl.DataFrame, sign: float) -> tuple[Ints, Floats, Floats]:
     """Return the items with several seeds in both arms, their means, and p-values with the smallest possible ones."""
     arms = [_Seeds.of(ours), _Seeds.of(theirs)]
     size = min(arm.counts.size for arm in arms)
@@ -79,7 +79,7 @@ def _tested(ours: pl.DataFrame, theirs: pl.DataFrame, sign: float) -> tuple[list
         items.append(chosen)
         means.append(np.stack([value.mean(axis=1) for value in values]))
         tests.append(np.stack(drop_p_values(*(sign * value for value in values))))
-    return item_names(ours, np.concatenate(items)), np.hstack(means), np.hstack(tests)
+    return np.concatenate(items), np.hstack(means), np.hstack(tests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,9 @@ class _Seeds:
     @classmethod
     def of(cls, rows: pl.DataFrame) -> _Seeds:
         numbers, values = item_numbers(rows), rows["value"].to_numpy()
-        order = np.argsort(numbers, kind="stable")
-        return cls(values[order], np.bincount(numbers))
+        if (numbers[1:] < numbers[:-1]).any():  # stored rows come sorted
+            values = values[np.argsort(numbers, kind="stable")]
+        return cls(values, np.bincount(numbers))
 
     def of_items(self, items: Ints, n: int) -> Floats:
         """Return the values of items with ``n`` of them, a row each."""

@@ -89,7 +89,10 @@ def number_items(runs: Sequence[RunFacts]) -> list[RunFacts]:
     import polars as pl
 
     frames = [frame for run in runs for frame in (run.results, run.scores)]
-    heads = [_Heads.of(frame["item_id"]) for frame in frames]
+    kinds = [frame.schema["item_id"] for frame in frames]
+    if isinstance(kinds[0], pl.Enum) and all(kind == kinds[0] for kind in kinds):
+        return list(runs)  # they were numbered when they were read
+    heads = [_Heads.of(frame["item_id"].cast(pl.String)) for frame in frames]
     items = pl.Enum(pl.concat([head.names for head in heads]).unique().sort())
     coded = iter(
         frame.with_columns(item_id=names.gather(head.place))

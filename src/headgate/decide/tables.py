@@ -179,8 +179,9 @@ class _Arm:
         values = checked_values(facts, metric, cell)
         numbers, scores = item_numbers(values), values["value"].to_numpy()
         n = np.bincount(numbers, minlength=rows.size)
-        total, squares = _totals(scores, numbers, n)
-        return cls(rows=rows, n=n, total=total, squares=squares, binary=binary_rows(scores, metric.bounds) is not None)
+        binary = scores.size > 0 and binary_rows(scores, metric.bounds) is not None
+        total, squares = _totals(scores, numbers, n, levels=metric.bounds if binary else None)
+        return cls(rows=rows, n=n, total=total, squares=squares, binary=binary)
 
     def widened(self, size: int) -> _Arm:
         """Return the sums with room for more item numbers."""
@@ -209,14 +210,20 @@ class _Arm:
         )
 
 
-def _totals(values: Floats, codes: Ints, counts: NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Return the sum of every item, and its squared deviations; no order of the rows changes a bit of them."""
+def _totals(values: Floats, codes: Ints, counts: NDArray[np.intp], *, levels: Bounds | None) -> tuple[Floats, Floats]:
+    """Return the sum of every item, and its squared deviations; no order of the rows changes a bit of them.
+
+    ``levels`` are given where each value is one of two.
+    """
     if not values.size:
         return np.zeros(counts.size), np.zeros(counts.size)
-    totals = group_sums(values, codes, counts)
+    totals, some = group_sums(values, codes, counts), np.maximum(counts, 1)
     if counts.max() < 2:
         return totals, np.zeros(counts.size)
-    deviations = values - (totals / np.maximum(counts, 1))[codes]
+    if levels is not None:
+        low, high = levels
+        return totals, (totals - low * counts) * (high * counts - totals) / some
+    deviations = values - (totals / some)[codes]
     return totals, group_sums(deviations * deviations, codes, counts)
 
 
