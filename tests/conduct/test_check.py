@@ -198,7 +198,8 @@ def test_killed_at_every_look_it_comes_to_the_same_verdict(tmp_path):
         assert stored == 2 * whole.looks[at - 1].n_items
         resumed = hg.check(suite(0.93, old=0.95), out=out).verdict
         assert [shown(look) for look in resumed.looks] == [shown(look) for look in whole.looks]
-        assert resumed.verdict == whole.verdict
+        assert (resumed.verdict, resumed.look_plan) == (whole.verdict, whole.look_plan)
+        assert resumed.look_plan
 
 
 def shown(look):

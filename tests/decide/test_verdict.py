@@ -71,6 +71,7 @@ def test_the_document_has_these_fields():
         "anchor",
         "items",
         "looks",
+        "look_plan",
     }
     assert set(document["metrics"][0]) == {
         "name",

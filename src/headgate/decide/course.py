@@ -96,11 +96,12 @@ class Course:
             compare=declared.compare,
             policy=declared.policy,
         )
+        seen = msgspec.structs.replace(seen, looks=self.looks, look_plan=self.plan.digest)
         if seen.verdict == "invalid":
-            return msgspec.structs.replace(seen, looks=self.looks)
+            return seen
         still = {_key(row): row for row in self._open}
         rows = [self._settled.get(_key(row)) or still.get(_key(row)) or row for row in seen.metrics]
-        return rejudge(seen, rows, policy=declared.policy, looks=self.looks)
+        return rejudge(seen, rows, policy=declared.policy)
 
     def _judge(self, candidate: RunFacts, baseline: RunFacts | None, number: int) -> list[MetricRow]:
         declared = self.declared

@@ -16,7 +16,7 @@ from headgate.decide.metric import metric_of
 from headgate.decide.missing import arm_facts, count_arm, too_many_errors
 from headgate.decide.questions import Found, Question, ask
 from headgate.decide.rows import Bench, Judged, check_gate, replace_row
-from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, ItemRow, Look, MetricRow, Tier, Verdict, Word
+from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, ItemRow, MetricRow, Tier, Verdict, Word
 from headgate.errors import ConfigError
 from headgate.stats import benjamini_hochberg, holm
 from headgate.stats.values import Floats
@@ -105,11 +105,11 @@ def judge_rows(
     return [bench.judge(question).row for question in ask(gates, found, columns=ours.columns)]
 
 
-def rejudge(verdict: Verdict, rows: list[MetricRow], *, policy: Policy, looks: list[Look]) -> Verdict:
+def rejudge(verdict: Verdict, rows: list[MetricRow], *, policy: Policy) -> Verdict:
     """Return the verdict with other rows, and what follows from them."""
     word, reason = _worst(rows)
     return msgspec.structs.replace(
-        verdict, metrics=rows, verdict=word, reason=reason, exit_code=_exit_code(word, policy), looks=looks
+        verdict, metrics=rows, verdict=word, reason=reason, exit_code=_exit_code(word, policy)
     )
 
 

@@ -186,8 +186,10 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         The arms; ``baseline`` is null where every gate is absolute, ``anchor`` where no gate is held against one.
     items : list of ItemRow
         Items that are credibly worse over their seeds. They inform; they never decide.
-    looks : list
-        Looks of a sequential run; empty otherwise.
+    looks : list of Look
+        Looks of a check; empty otherwise.
+    look_plan : str or None
+        Content id of the order of the items and of the looks, which were fixed before the first request.
     """
 
     verdict: Word
@@ -202,6 +204,7 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     anchor: ArmFacts | None = None
     items: list[ItemRow] = []
     looks: list[Look] = []
+    look_plan: str | None = None
 
     def to_json(self) -> bytes:
         """Return indented JSON; what is not a finite number stands as null."""
