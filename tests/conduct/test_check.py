@@ -85,6 +85,18 @@ def test_rows_share_alpha_and_a_settled_row_stays(tmp_path):
     assert 1 - two < (1 - one) / 2  # half of alpha, and at an early look less than half of the level
 
 
+def test_many_rows_share_alpha_and_looks_that_could_decide_nothing_are_not_made(tmp_path):
+    """Twelve models: a first look at 20 % would have a level of 1e-9, and is left out."""
+    simulate = {"accuracy": 0.97, "latency_s": 0}
+    models = [{"id": f"m{i}", "model": f"m{i}", "provider": "simulated", "simulate": simulate} for i in range(12)]
+    gates = [{"metric": "correct", "margin": margin} for margin in (0.1, 0.12, 0.15)]
+    done = hg.check(suite(n=250, models=models, gates=gates), out=tmp_path / "run")
+    assert [len(look.rows) for look in done.verdict.looks] == [36] * len(done.verdict.looks)
+    levels = [1 - look.rows[0].confidence for look in done.verdict.looks]
+    assert all(0 < level <= 0.05 / 36 for level in levels)
+    assert done.verdict.looks[0].n_items > 50
+
+
 def test_zero_tolerance_passes_only_when_all_items_are_seen(tmp_path):
     clean = [{"name": "clean", "type": "regex", "pattern": "."}]
     gates = [{"metric": "correct", "margin": 0.3}, {"metric": "clean", "zero_tolerance": True}]
@@ -135,7 +147,7 @@ def test_scores_are_made_once_and_stored(tmp_path):
 
 def test_gates_that_a_check_cannot_judge_are_refused_before_any_request(tmp_path):
     with pytest.raises(ConfigError, match="nothing to check by"):
-        hg.check(suite(gates=[], compare=None).model_copy(update={"gates": ()}), out=tmp_path / "a")
+        hg.check(suite(gates=[{"metric": "correct", "margin": 0.1, "tier": "warning"}]), out=tmp_path / "a")
     anchored = [{"metric": "correct", "margin": 0.05, "against": "anchor"}]
     with pytest.raises(ConfigError, match="cannot be looked at while the run goes on"):
         hg.check(suite(gates=anchored), out=tmp_path / "b")

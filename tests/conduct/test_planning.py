@@ -89,3 +89,12 @@ def test_only_blocking_gates_decide_whether_it_is_worth_it():
     assert forecast_suite(suite(1000, gates=gates)).is_worth_it
     gates[1]["tier"] = "blocking"
     assert not forecast_suite(suite(1000, gates=gates)).is_worth_it
+
+
+def test_where_lower_is_better_and_where_ratios_are_asked(tmp_path):
+    gates = [{"metric": "error_rate", "margin": 0.02}, {"metric": "latency_s", "max_ratio": 1.5}]
+    hg.run(suite(gates=gates), out=tmp_path / "run")
+    errors, latency = forecast_suite(suite(gates=gates), stored=tmp_path / "run").gates
+    assert (errors.passes, errors.fewest_items) == (1.0, fewest_items(0.02))
+    assert latency.mde > 0
+    assert 0 <= latency.passes <= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from headgate.conduct.judging import known_facts, read_facts
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.conduct.scoring import score_rows
-from headgate.decide.cells import cells_of, differing, matches
+from headgate.decide.cells import Match, cells_of, differing, matches
 from headgate.decide.course import Course, Declared
 from headgate.decide.facts import RunFacts
 from headgate.decide.looks import LookPlan, plan_looks
@@ -92,8 +92,9 @@ class Checker(Conductor):
         self._scored: list[pl.DataFrame] = []
         self._on_look = on_look
         declared = Declared(gates=suite.gates, scorers=suite.scorers, compare=suite.compare, policy=suite.policy)
-        self._wanted = _wanted_cells(prepared, self._facts, self._baseline, declared)
-        self._looks = _looks(prepared, self._facts)
+        found = matches(self._facts, self._baseline, compare=suite.compare)
+        self._wanted = _wanted_cells(prepared, found, stored=self._baseline is not None)
+        self._looks = _looks(prepared, self._facts, cells=len(found))
         self._course = Course(declared, self._looks)
         self._keep_wanted()
 
@@ -215,8 +216,9 @@ def _columns(suite: Suite) -> list[str]:
 
 def _check_gates(prepared: Prepared) -> None:
     suite = prepared.suite
-    if not suite.gates:
-        raise ConfigError("there is nothing to check by", field="gates", mend="declare at least one gate")
+    if not any(gate.tier == "blocking" for gate in suite.gates):
+        mend = "declare a gate of tier `blocking`, or use run and gate"
+        raise ConfigError("there is nothing to check by", file=suite.file, field="gates", mend=mend)
     for index, gate in enumerate(suite.gates):
         if gate.against == "anchor":
             mend = "leave it out, and judge the finished run: headgate gate RUN --anchor RELEASE"
@@ -229,18 +231,17 @@ def _check_gates(prepared: Prepared) -> None:
             )
 
 
-def _wanted_cells(prepared: Prepared, facts: RunFacts, baseline: RunFacts | None, declared: Declared) -> list[bool]:
+def _wanted_cells(prepared: Prepared, found: Sequence[Match], *, stored: bool) -> list[bool]:
     """Say which cells of the plan the gates look at; a stored baseline's are not asked again."""
-    found = matches(facts, baseline, compare=declared.compare)
     ours, theirs = cells_of(found)
-    cells = {(cell.prompt, cell.model) for cell in (ours if baseline is not None else [*ours, *theirs])}
+    cells = {(cell.prompt, cell.model) for cell in (ours if stored else [*ours, *theirs])}
     return [(cell.prompt.name, cell.model.id) in cells for cell in prepared.plan.cells]
 
 
-def _looks(prepared: Prepared, facts: RunFacts) -> LookPlan:
+def _looks(prepared: Prepared, facts: RunFacts, *, cells: int) -> LookPlan:
     """Fix the looks: the permutation hangs on the plan alone, and slices come evenly."""
     items, policy = prepared.plan.items, prepared.suite.policy
-    tests = sum(gate.rule != "zero_tolerance" and gate.tier == "blocking" for gate in prepared.suite.gates)
+    tests = cells * sum(gate.rule != "zero_tolerance" and gate.tier == "blocking" for gate in prepared.suite.gates)
     columns = [] if facts.columns is None else facts.columns.drop("item_id").get_columns()
     strata = [column.rank("dense").fill_null(0) for column in columns]
     return plan_looks(

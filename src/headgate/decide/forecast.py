@@ -172,12 +172,16 @@ def _chances(
         margin = gate.margin / (metric.bounds[1] - metric.bounds[0])
         chance = pass_probability(ASSUMED, n_items, margin, seeds=seeds, alpha=alpha, runs=_RUNS)
         return chance, None, "" if chance >= LIKELY else f"ask more than {n_items} items, or more seeds"
-    ours, theirs = stored.candidate.seen, stored.baseline.seen
+    arms = [stored.candidate, stored.baseline]
+    if not metric.higher_is_better and gate.margin is not None:
+        arms = [arm.flipped(metric.bounds) for arm in arms]
+    ours, theirs = (arm.seen for arm in arms)
     both = np.isfinite(ours) & np.isfinite(theirs)
-    arms = ours[both], theirs[both]
-    if arms[0].size < 2 or n_items < 2:
+    if gate.max_ratio is not None:
+        both &= (ours > 0) & (theirs > 0)
+    if np.count_nonzero(both) < 2 or n_items < 2:
         return None, None, ""
-    return _known_chances(gate, metric, *arms, n_items=n_items, alpha=alpha)
+    return _known_chances(gate, metric, ours[both], theirs[both], n_items=n_items, alpha=alpha)
 
 
 def _known_chances(
