@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,8 +14,6 @@ from headgate.stats.resample import as_columns, check_units, off_common, resampl
 from headgate.stats.values import Floats, Ints, as_alpha, as_labels
 
 Alternative: TypeAlias = Literal["less", "greater", "two-sided"]
-
-_NOTHING: Final = 2.0**-26  # of the largest square: a variance below this is the grid of the resamples, not data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +110,11 @@ def max_t(
     telling = np.array([off_common(column) >= FEW for column in (sums / sizes[:, np.newaxis]).T])
     parts = np.column_stack([sums, sums**2, sums * sizes[:, np.newaxis], sizes, sizes**2])
     resampled = resample_means(parts, resamples=resamples, seed=seed, stage=stage, threads=threads)
-    least = _NOTHING * (sums**2).max(axis=0) / sizes.mean() ** 2 / sizes.size
     _, variance = moments(resampled.observed, units=sizes.size)
     se = np.sqrt(np.maximum(variance, 0.0))
     scale = np.where(telling, se, 1.0)
     moved, variances = moments(resampled.means, units=sizes.size)
-    deviations = moved / np.where(variances > least, np.sqrt(np.maximum(variances, least)), scale)
+    deviations = moved / np.where(variances > 0, np.sqrt(np.maximum(variances, 0.0)), scale)
     statistic = np.where(telling, _directed((value - null) / scale, alternative), 0.0)
     replicates = np.where(telling, _directed(deviations, alternative), -math.inf)
     critical = float(np.quantile(replicates.max(axis=1), 1 - alpha)) if telling.any() else math.inf
