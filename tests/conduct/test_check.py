@@ -226,3 +226,18 @@ def test_errors_are_missing_and_not_left_out(tmp_path):
     rows = hg.scan(tmp_path / "run").filter(pl.col("status") == "error").collect().height
     assert errored == rows
     assert done.verdict.looks
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize(("new", "wrong"), [(0.9, "fail"), (0.85, "pass")])
+def test_whole_checks_keep_both_promises(tmp_path, new, wrong):
+    """Through engine, HTTP, journal and scoring: 200 checks of 200 items each, of other questions every time."""
+    runs, said, used = 200, Counter(), 0
+    for number in range(runs):
+        items = [{"question": f"{number * 1000 + i} + 1 = ?", "target": number * 1000 + i + 1} for i in range(200)]
+        done = hg.check(suite(new, old=0.9, items=items), out=tmp_path / str(number))
+        said[done.verdict.verdict] += 1
+        used += done.run.done
+    assert said[wrong] / runs <= 0.05 + 3 * (0.05 * 0.95 / runs) ** 0.5, said
+    assert used < runs * 400

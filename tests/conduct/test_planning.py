@@ -55,6 +55,9 @@ def test_thresholds_need_items_too(rule, n, can):
 
 
 def test_what_was_stored_says_more_than_an_assumption(tmp_path):
+    guess = only(forecast_suite(suite(60)))
+    assert guess.passes < 0.5
+    assert guess.is_worth_it  # an assumption warns, and does not refuse
     guess = only(forecast_suite(suite()))
     assert "assuming 90%" in guess.basis
     assert guess.mde is None

@@ -44,8 +44,10 @@ class GateForecast:
         Chance to pass when nothing changed; None: not known.
     mde : float or None
         Smallest true change that it would see in 80 % of runs; None: not known.
+    known : bool
+        Whether the spread was measured; else it is assumed.
     basis : str
-        Where the spread comes from.
+        Where it comes from.
     advice : str
         What would make it passable; empty where nothing is needed.
     """
@@ -59,6 +61,7 @@ class GateForecast:
     fewest_items: int | None
     passes: float | None
     mde: float | None
+    known: bool
     basis: str
     advice: str
 
@@ -69,8 +72,8 @@ class GateForecast:
 
     @property
     def is_worth_it(self) -> bool:
-        """Whether it passes an unchanged candidate more often than not, as far as that is known."""
-        return self.can_pass and (self.passes is None or self.passes >= LIKELY)
+        """Whether it can pass, and passes an unchanged candidate more often than not where that is known."""
+        return self.can_pass and (self.passes is None or self.passes >= LIKELY or not self.known)
 
 
 def forecast_gate(
@@ -115,6 +118,7 @@ def forecast_gate(
         fewest_items=fewest,
         passes=passes,
         mde=smallest,
+        known=known,
         basis=basis if known else assumed,
         advice=advice,
     )
