@@ -60,7 +60,8 @@ def simulate(session: nox.Session) -> None:
     session.install("-e", ".", *groups("tests"))
     tests = [f"tests/execute/test_{name}.py" for name in ("lanes", "lane_simulations", "concurrency", "bucket", "pool")]
     session.run("pytest", *tests, "--timeout=3600", *session.posargs)
-    session.run("pytest", "tests/stats", "tests/decide", "tests/conduct", "-m", "slow", "--timeout=3600", *session.posargs)
+    rates = ("tests/stats", "tests/decide", "tests/conduct")
+    session.run("pytest", *rates, "-m", "slow", "--timeout=3600", *session.posargs)
     session.run("python", "tests/acceptance.py")
 
 
