@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -236,13 +236,7 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
-    options = RunOptions(
-        limit=limit,
-        retry_errors=retry_errors,
-        transport=_transport(client, transport),
-        metrics_file=_path(metrics_file),
-        log_file=_path(log_file),
-    )
+    options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
     conductor = Conductor(prepare(suite, Path(out), shard=choose_shard(shard)), options=options)
     summary = await conductor.complete(watch)
     if conductor.stopped:
@@ -284,13 +278,7 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
-    options = RunOptions(
-        limit=limit,
-        retry_errors=retry_errors,
-        transport=_transport(client, transport),
-        metrics_file=_path(metrics_file),
-        log_file=_path(log_file),
-    )
+    options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
     held = _Held()
     prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
@@ -475,9 +463,7 @@ def gate(
     """
     from headgate.conduct.judging import gate_runs
 
-    others = {"baseline": baseline, "anchor": anchor}
-    paths = {name: None if other is None else Path(other) for name, other in others.items()}
-    return gate_runs(Path(run), suite=suite, candidate=candidate, **paths)
+    return gate_runs(Path(run), baseline=_path(baseline), anchor=_path(anchor), suite=suite, candidate=candidate)
 
 
 def check(
@@ -570,9 +556,7 @@ async def check_async(
     """Run a suite until its verdict stands, inside an asyncio event loop; as :func:`check`."""
     from headgate.conduct.check import Checker
 
-    options = RunOptions(
-        transport=_transport(client, transport), metrics_file=_path(metrics_file), log_file=_path(log_file)
-    )
+    options = _options(client, transport, metrics_file, log_file)
     prepared = prepare(suite, Path(out))
     try:
         checker = Checker(prepared, options=options, baseline=_path(baseline), on_look=on_look)
@@ -653,6 +637,17 @@ def _transport(client: httpx.AsyncClient | None, name: TransportName | None) -> 
     from headgate.execute.transports.httpx_client import HttpxTransport  # httpx brings click and rich along
 
     return HttpxTransport(client)
+
+
+def _options(
+    client: httpx.AsyncClient | None,
+    transport: TransportName | None,
+    metrics_file: RunPath | None,
+    log_file: RunPath | None,
+) -> RunOptions:
+    return RunOptions(
+        transport=_transport(client, transport), metrics_file=_path(metrics_file), log_file=_path(log_file)
+    )
 
 
 def _path(path: RunPath | None) -> Path | None:

@@ -19,6 +19,21 @@ app = typer.Typer(
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YAML, TOML or JSON.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
+Transport = Annotated[
+    str | None,
+    typer.Option("--transport", metavar="NAME", help="What sends requests: pyreqwest (the default), aiohttp or httpx."),
+]
+MetricsFile = Annotated[
+    Path | None, typer.Option("--metrics-file", metavar="FILE", help="Keep Prometheus metrics here (textfile).")
+]
+LogFile = Annotated[
+    Path | None, typer.Option("--log-file", metavar="FILE", help="Append what happens here, as JSON lines.")
+]
+OnInconclusive = Annotated[
+    str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
+]
+VerdictFile = Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")]
+MarkdownFile = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME, or runs/NAME-i-of-n.")
 ]
@@ -72,20 +87,11 @@ def run(
         str | None,
         typer.Option("--shard", metavar="I/N|auto", help="Run only the I-th of N parts; auto: see the environment."),
     ] = None,
-    transport: Annotated[
-        str | None,
-        typer.Option(
-            "--transport", metavar="NAME", help="What sends requests: pyreqwest (the default), aiohttp or httpx."
-        ),
-    ] = None,
+    transport: Transport = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
-    metrics_file: Annotated[
-        Path | None, typer.Option("--metrics-file", metavar="FILE", help="Keep Prometheus metrics here (textfile).")
-    ] = None,
-    log_file: Annotated[
-        Path | None, typer.Option("--log-file", metavar="FILE", help="Append what happens here, as JSON lines.")
-    ] = None,
+    metrics_file: MetricsFile = None,
+    log_file: LogFile = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -128,11 +134,9 @@ def gate(
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="AXIS=NAME", help="Judge this arm, such as prompt=NAME.")
     ] = None,
-    on_inconclusive: Annotated[
-        str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
-    ] = None,
-    verdict: Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")] = None,
-    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")] = None,
+    on_inconclusive: OnInconclusive = None,
+    verdict: VerdictFile = None,
+    markdown: MarkdownFile = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -179,26 +183,15 @@ def check(
         Path | None,
         typer.Option("--baseline", metavar="RUN", help="Stored run to compare with: only the candidate is asked."),
     ] = None,
-    transport: Annotated[
-        str | None,
-        typer.Option(
-            "--transport", metavar="NAME", help="What sends requests: pyreqwest (the default), aiohttp or httpx."
-        ),
-    ] = None,
+    transport: Transport = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", min=0, help="Stop after so long, with what is known then.")
     ] = None,
-    on_inconclusive: Annotated[
-        str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
-    ] = None,
-    verdict: Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")] = None,
-    markdown: Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")] = None,
-    metrics_file: Annotated[
-        Path | None, typer.Option("--metrics-file", metavar="FILE", help="Keep Prometheus metrics here (textfile).")
-    ] = None,
-    log_file: Annotated[
-        Path | None, typer.Option("--log-file", metavar="FILE", help="Append what happens here, as JSON lines.")
-    ] = None,
+    on_inconclusive: OnInconclusive = None,
+    verdict: VerdictFile = None,
+    markdown: MarkdownFile = None,
+    metrics_file: MetricsFile = None,
+    log_file: LogFile = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

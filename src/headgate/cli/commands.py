@@ -90,10 +90,7 @@ def gate_run(
     verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
     verdict = _mapped(verdict, on_inconclusive)
     _write_files(verdict, files, run)
-    if json:
-        _print(verdict.to_json().decode().rstrip())
-    elif not quiet:
-        print_verdict(verdict, stream=sys.stdout)
+    _tell(verdict, json=json, quiet=quiet)
     return verdict.exit_code
 
 
@@ -147,10 +144,8 @@ def check_suite(
     done = check_shown(suite, out=out or Path("runs") / suite.name, options=options, quiet=quiet)
     verdict = _mapped(done.verdict, on_inconclusive)
     _write_files(verdict, files, done.run.path)
-    if json:
-        _print(verdict.to_json().decode().rstrip())
-    elif not quiet:
-        print_verdict(verdict, stream=sys.stdout)
+    _tell(verdict, json=json, quiet=quiet)
+    if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
         _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
     return verdict.exit_code
@@ -167,6 +162,13 @@ def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
         return verdict
     mapped = EXIT_CODES["inconclusive" if on_inconclusive == "keep" else on_inconclusive]  # type: ignore[index]
     return msgspec.structs.replace(verdict, exit_code=mapped)
+
+
+def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
+    if json:
+        _print(verdict.to_json().decode().rstrip())
+    elif not quiet:
+        print_verdict(verdict, stream=sys.stdout)
 
 
 def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) -> None:

@@ -17,10 +17,12 @@ from headgate.decide.cells import Match, cells_of, differing, matches
 from headgate.decide.course import Course, Declared
 from headgate.decide.facts import RunFacts
 from headgate.decide.looks import LookPlan, plan_looks
+from headgate.decide.tables import number_clusters
 from headgate.decide.verdict import Look, Verdict
 from headgate.errors import ConfigError
 from headgate.stats.values import Ints
 from headgate.store.dataset import scan
+from headgate.suite.items import ItemFile
 from headgate.suite.model import Suite
 
 if TYPE_CHECKING:
@@ -94,7 +96,8 @@ class Checker(Conductor):
         declared = Declared(gates=suite.gates, scorers=suite.scorers, compare=suite.compare, policy=suite.policy)
         found = matches(self._facts, self._baseline, compare=suite.compare)
         self._wanted = _wanted_cells(prepared, found, stored=self._baseline is not None)
-        self._looks = _looks(prepared, self._facts, cells=len(found))
+        self._items = _read_items(prepared.plan.items)
+        self._looks = _looks(prepared, self._facts, self._items, cells=len(found))
         self._course = Course(declared, self._looks)
         self._keep_wanted()
 
@@ -177,8 +180,8 @@ class Checker(Conductor):
         import polars as pl
 
         store, plan = self._prepared.store, self._prepared.plan
-        ids = pl.Series([plan.items[int(item)].item_id for item in np.sort(items)])
-        rows = scan(store.files.path).filter(_is_in(ids.implode())).collect(engine="streaming")
+        ids = self._items["item_id"].gather(items).implode()
+        rows = scan(store.files.path).filter(_is_in(ids)).collect(engine="streaming")
         scores, facts = await score_rows(rows, self._prepared.scorers, plan.items), self._facts
         self._scored += [frame for frame in scores if frame.height]
         seen = pl.concat([facts.results["item_id"], rows["item_id"]]).unique().implode()
@@ -238,29 +241,23 @@ def _wanted_cells(prepared: Prepared, found: Sequence[Match], *, stored: bool) -
     return [(cell.prompt.name, cell.model.id) in cells for cell in prepared.plan.cells]
 
 
-def _looks(prepared: Prepared, facts: RunFacts, *, cells: int) -> LookPlan:
+def _looks(prepared: Prepared, facts: RunFacts, items: pl.DataFrame, *, cells: int) -> LookPlan:
     """Fix the looks: the permutation hangs on the plan alone, and slices come evenly."""
-    items, policy = prepared.plan.items, prepared.suite.policy
+    policy, clustered = prepared.suite.policy, items["cluster"].null_count() < items.height
     tests = cells * sum(gate.rule != "zero_tolerance" and gate.tier == "blocking" for gate in prepared.suite.gates)
     columns = [] if facts.columns is None else facts.columns.drop("item_id").get_columns()
     strata = [column.rank("dense").fill_null(0) for column in columns]
     return plan_looks(
-        len(items),
+        items.height,
         key=prepared.plan.digest,
-        cluster=_clusters(prepared),
+        cluster=number_clusters(items) if clustered else None,
         strata=[labels.to_numpy().astype(np.int64) for labels in strata],
         alpha=policy.alpha / max(tests, 1),
     )
 
 
-def _clusters(prepared: Prepared) -> Ints | None:
-    """Return the cluster of each item by number; an item without one is its own."""
+def _read_items(items: ItemFile) -> pl.DataFrame:
+    """Return item_id and cluster of all items, in order."""
     import polars as pl
 
-    batches = prepared.plan.items.batches(["item_id", "cluster"])
-    frame = pl.concat([pl.DataFrame(pl.from_arrow(batch)) for batch in batches])
-    if frame["cluster"].null_count() == frame.height:
-        return None
-    labels = pl.struct(pl.col("cluster"), pl.when(pl.col("cluster").is_null()).then(pl.col("item_id")))
-    codes: Ints = frame.select(labels.rank("dense") - 1).to_series().to_numpy().astype(np.int64)
-    return codes
+    return pl.concat([pl.DataFrame(pl.from_arrow(batch)) for batch in items.batches(["item_id", "cluster"])])

@@ -5,26 +5,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import mul
 from pathlib import Path
-from typing import Final
 
 from headgate.conduct.judging import read_facts
 from headgate.conduct.run import declared_lanes
 from headgate.conduct.scoring import bind_scorers
-from headgate.decide.cells import Cell
+from headgate.decide.cells import Match, pair_arms, single_cells
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.forecast import GateForecast, forecast_gate
 from headgate.decide.metric import metric_of
 from headgate.decide.tables import Items, items_of
 from headgate.errors import StatisticsError
+from headgate.execute.lanes import DIMENSIONS
 from headgate.execute.tokens import TokenEstimate
 from headgate.plan import Plan, plan_suite
 from headgate.registry.load import load_prompts
 from headgate.suite.items import ItemFile, read_rows, write_items
 from headgate.suite.model import Gate, Suite
-
-_USABLE: Final = {"requests": 0.97, "tokens": 0.95}
-"""Share of a declared limit that a lane uses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,14 +105,9 @@ def _lanes(suite: Suite, plan: Plan) -> Iterator[LaneForecast]:
     for lane in declared:
         requests, inputs, outputs = (sum(found[model][place] for model in lane.models) for place in range(3))
         times = [
-            amount / (_USABLE[kind] * limit)
-            for kind, amount, limit in (
-                ("requests", requests, lane.requests_per_minute),
-                ("tokens", inputs + outputs, lane.tokens_per_minute),
-                ("tokens", inputs, lane.input_tokens_per_minute),
-                ("tokens", outputs, lane.output_tokens_per_minute),
-            )
-            if limit is not None
+            sum(map(mul, weights, (requests, inputs, outputs))) / (share * limit)
+            for name, (share, weights) in DIMENSIONS.items()
+            if (limit := getattr(lane, f"{name}_per_minute")) is not None
         ]
         yield LaneForecast(
             models=tuple(lane.models),
@@ -129,42 +122,34 @@ def _gates(suite: Suite, plan: Plan, stored: Path | None) -> Iterator[GateForeca
     facts = None if stored is None else number_items([read_facts(stored, None)])[0]
     for gate in suite.gates:
         metric = metric_of(gate.metric, suite.scorers)
-        for name, ours, theirs in _cells(suite):
+        for match in _matches(suite):
             yield forecast_gate(
                 gate,
                 metric,
-                cell=name,
+                cell=match.name,
                 n_items=len(plan.items),
                 seeds=plan.seeds,
                 alpha=suite.policy.alpha,
-                stored=_stored(facts, suite, gate, ours, theirs),
+                stored=_stored(facts, suite, gate, match),
                 basis=f"as in {stored}",
             )
 
 
-def _cells(suite: Suite) -> Iterator[tuple[dict[str, str], Cell, Cell | None]]:
-    """Yield the cells of the candidate and the baseline in this suite, under the names that rows bear."""
+def _matches(suite: Suite) -> list[Match]:
+    """Return the cells of the suite's own arms."""
+    prompts, models = list(suite.prompts), [model.id for model in suite.models]
     if suite.compare is None:
-        for prompt in suite.prompts:
-            for model in suite.models:
-                yield {"prompt": prompt, "model": model.id}, Cell(prompt=prompt, model=model.id), None
-        return
-    ours, theirs = suite.compare.candidate, suite.compare.baseline
-    others = [model.id for model in suite.models] if ours.axis == "prompt" else list(suite.prompts)
-    for other in others:
-        if ours.axis == "prompt":
-            pair = Cell(prompt=ours.value, model=other), Cell(prompt=theirs.value, model=other)
-            yield {"model": other}, *pair
-        else:
-            pair = Cell(prompt=other, model=ours.value), Cell(prompt=other, model=theirs.value)
-            yield {"prompt": other}, *pair
+        return single_cells(prompts=prompts, models=models, paired=False)
+    return pair_arms(suite.compare.candidate, suite.compare.baseline, prompts=prompts, models=models)
 
 
-def _stored(facts: RunFacts | None, suite: Suite, gate: Gate, ours: Cell, theirs: Cell | None) -> Items | None:
+def _stored(facts: RunFacts | None, suite: Suite, gate: Gate, match: Match) -> Items | None:
     """Return what an earlier run holds of a gate's cells; None where it holds nothing of them."""
     if facts is None:
         return None
     try:
-        return items_of(facts, facts, metric=metric_of(gate.metric, suite.scorers), cells=(ours, theirs))
+        return items_of(
+            facts, facts, metric=metric_of(gate.metric, suite.scorers), cells=(match.candidate, match.baseline)
+        )
     except StatisticsError:
         return None

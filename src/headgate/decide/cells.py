@@ -49,12 +49,7 @@ def matches(candidate: RunFacts, baseline: RunFacts | None, *, compare: Compare 
     if baseline is not None:
         _same("prompts", candidate.prompts, baseline.prompts)
         _same("models", candidate.models, baseline.models)
-    return [
-        Match(candidate=cell, baseline=None if baseline is None else cell, name={"prompt": prompt, "model": model})
-        for prompt in candidate.prompts
-        for model in candidate.models
-        for cell in [Cell(prompt=prompt, model=model)]
-    ]
+    return single_cells(prompts=candidate.prompts, models=list(candidate.models), paired=baseline is not None)
 
 
 def anchored(candidate: RunFacts, anchor: RunFacts, *, compare: Compare | None) -> list[Match]:
@@ -80,18 +75,23 @@ def differing(candidate: RunFacts, baseline: RunFacts, *, compare: Compare | Non
 
 
 def _compared(candidate: RunFacts, other: RunFacts, ours: Arm, theirs: Arm, *, name: str = "baseline") -> list[Match]:
-    """Pair two arms in every value of the axis that is not compared."""
+    """Pair two arms that their runs must have."""
     axis = ours.axis
     _present(axis, ours.value, getattr(candidate, f"{axis}s"), arm="candidate")
     _present(axis, theirs.value, getattr(other, f"{axis}s"), arm=name)
-    if axis == "prompt":
+    return pair_arms(ours, theirs, prompts=candidate.prompts, models=candidate.models)
+
+
+def pair_arms(ours: Arm, theirs: Arm, *, prompts: Iterable[str], models: Iterable[str]) -> list[Match]:
+    """Pair two arms in every value of the axis that is not compared."""
+    if ours.axis == "prompt":
         return [
             Match(
                 candidate=Cell(prompt=ours.value, model=model),
                 baseline=Cell(prompt=theirs.value, model=model),
                 name={"model": model},
             )
-            for model in candidate.models
+            for model in models
         ]
     return [
         Match(
@@ -99,7 +99,16 @@ def _compared(candidate: RunFacts, other: RunFacts, ours: Arm, theirs: Arm, *, n
             baseline=Cell(prompt=prompt, model=theirs.value),
             name={"prompt": prompt},
         )
-        for prompt in candidate.prompts
+        for prompt in prompts
+    ]
+
+
+def single_cells(*, prompts: Iterable[str], models: Sequence[str], paired: bool) -> list[Match]:
+    """Return every cell by itself; ``paired``: held against the cell of the same name in another run."""
+    cells = [Cell(prompt=prompt, model=model) for prompt in prompts for model in models]
+    return [
+        Match(candidate=cell, baseline=cell if paired else None, name={"prompt": cell.prompt, "model": cell.model})
+        for cell in cells
     ]
 
 

@@ -12,6 +12,7 @@ from headgate.decide.metric import Metric
 from headgate.decide.replay import replay_paired
 from headgate.decide.tables import Items
 from headgate.stats import fewest_items, mde, needed_items, pass_probability, power_curve
+from headgate.stats.bisection import first_whole
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits
 from headgate.stats.values import Floats
@@ -23,7 +24,7 @@ LIKELY: Final = 0.5
 """A gate that passes an unchanged candidate less often than this is not worth running."""
 _POWER: Final = 0.8
 _RUNS: Final = 400
-_MOST: Final = 1 << 22
+_MOST: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,19 +143,7 @@ def _fewest(gate: Gate, metric: Metric, alpha: float) -> int | None:
 
 def _first(share: float, alpha: float) -> int | None:
     """Return how many perfect items show a mean above a share."""
-    n = 2
-    while n < _MOST:
-        if MeanLimits.of(np.ones(n), n_rows=n, threshold=True).at(alpha)[0] > share:
-            break
-        n *= 2
-    else:
-        return None
-    low, high = n // 2, n
-    while high - low > 1:
-        middle = (low + high) // 2
-        enough = MeanLimits.of(np.ones(middle), n_rows=middle, threshold=True).at(alpha)[0] > share
-        low, high = (low, middle) if enough else (middle, high)
-    return high
+    return first_whole(lambda n: MeanLimits.of(np.ones(n), n_rows=n, threshold=True).at(alpha)[0] > share, most=_MOST)
 
 
 def _enough(gate: Gate, metric: Metric, n_items: int, fewest: int, alpha: float) -> str:

@@ -60,25 +60,17 @@ def decide(
     """
     if not gates:
         raise ConfigError("there is nothing to decide by", field="gates", mend="declare at least one gate")
-    same = baseline is None and compare is not None
     if not any(gate.against == "anchor" for gate in gates):
         anchor = None
-    numbered = iter(number_items([run for run in (candidate, baseline, anchor) if run is not None]))
-    candidate = next(numbered)
-    baseline, anchor = (None if run is None else next(numbered) for run in (baseline, anchor))
-    other = candidate if same else baseline
-    found = Found(
-        baseline=matches(candidate, baseline, compare=compare),
-        anchor=[] if anchor is None else anchored(candidate, anchor, compare=compare),
-    )
-    bench = Bench(candidate=candidate, baseline=other, anchor=anchor, scorers=scorers, policy=policy)
+    bench, found = _open(candidate, baseline, anchor, scorers=scorers, compare=compare, policy=policy)
     metrics = [metric_of(gate.metric, scorers) for gate in gates]
     for gate, metric in zip(gates, metrics, strict=True):
-        check_gate(gate, metric, candidate=candidate, other=bench.other(gate))
+        check_gate(gate, metric, candidate=bench.candidate, other=bench.other(gate))
     scored = list(dict.fromkeys(metric.name for metric in metrics if not metric.built_in))
     errors = _errors(bench, found, scored)
-    broken = _broken(candidate, baseline, compare, scored) or _broken(candidate, anchor, compare, scored)
-    questions = [] if broken else ask(gates, found, columns=candidate.columns)
+    others = (bench.baseline, bench.anchor)
+    broken = next(filter(None, (_broken(bench.candidate, other, compare, scored) for other in others)), None)
+    questions = [] if broken else ask(gates, found, columns=bench.candidate.columns)
     rows = _rows(bench, questions)
     items = credible_drops(bench, questions)
     if broken is None:
@@ -97,12 +89,29 @@ def judge_rows(
     policy: Policy,
 ) -> list[MetricRow]:
     """Judge each row by itself, at the policy's alpha: no family shares it."""
-    numbered = iter(number_items([run for run in (candidate, baseline) if run is not None]))
-    ours, theirs = next(numbered), next(numbered, None)
+    bench, found = _open(candidate, baseline, None, scorers=scorers, compare=compare, policy=policy)
+    return [bench.judge(question).row for question in ask(gates, found, columns=bench.candidate.columns)]
+
+
+def _open(
+    candidate: RunFacts,
+    baseline: RunFacts | None,
+    anchor: RunFacts | None,
+    *,
+    scorers: Sequence[Scorer],
+    compare: Compare | None,
+    policy: Policy,
+) -> tuple[Bench, Found]:
+    """Return the runs, their items numbered alike, and their cells in pairs; one run may hold both arms."""
+    numbered = iter(number_items([run for run in (candidate, baseline, anchor) if run is not None]))
+    ours = next(numbered)
+    theirs, last = (None if run is None else next(numbered) for run in (baseline, anchor))
+    found = Found(
+        baseline=matches(ours, theirs, compare=compare),
+        anchor=[] if last is None else anchored(ours, last, compare=compare),
+    )
     other = ours if theirs is None and compare is not None else theirs
-    bench = Bench(candidate=ours, baseline=other, anchor=None, scorers=scorers, policy=policy)
-    found = Found(baseline=matches(ours, theirs, compare=compare), anchor=[])
-    return [bench.judge(question).row for question in ask(gates, found, columns=ours.columns)]
+    return Bench(candidate=ours, baseline=other, anchor=last, scorers=scorers, policy=policy), found
 
 
 def rejudge(verdict: Verdict, rows: list[MetricRow], *, policy: Policy) -> Verdict:

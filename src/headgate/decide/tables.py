@@ -245,14 +245,18 @@ def _refuse(values: pl.DataFrame, metric: Metric, cell: Cell) -> None:
 
 def _clusters(rows: pl.DataFrame, shared: NDArray[np.bool_]) -> Ints | None:
     """Return the number of each item's cluster; an item without one is its own."""
-    import polars as pl
-
     if rows["cluster"].null_count() == rows.height:
         return None
     numbers = item_numbers(rows)
     place = np.zeros(shared.size, np.int64)
     place[numbers] = np.arange(numbers.size)
-    firsts = rows[place[shared]].select("cluster", "item_id")
+    return number_clusters(rows[place[shared]])
+
+
+def number_clusters(items: pl.DataFrame) -> Ints:
+    """Return the number of each item's cluster, from columns item_id and cluster; without one it is its own."""
+    import polars as pl
+
     labels = pl.struct(pl.col("cluster"), pl.when(pl.col("cluster").is_null()).then(pl.col("item_id").to_physical()))
-    codes: Ints = firsts.select(labels.rank("dense") - 1).to_series().to_numpy().astype(np.int64)
+    codes: Ints = items.select(labels.rank("dense") - 1).to_series().to_numpy().astype(np.int64)
     return codes

@@ -13,7 +13,7 @@ from typing import Final
 from headgate.execute.bucket import Bucket, Weights
 from headgate.execute.quota import Quota, Window
 
-_DIMENSIONS: Final[Mapping[str, tuple[float, Weights]]] = {
+DIMENSIONS: Final[Mapping[str, tuple[float, Weights]]] = {
     "requests": (0.97, (1, 0, 0)),
     "tokens": (0.95, (0, 1, 1)),
     "input_tokens": (0.95, (0, 1, 0)),
@@ -78,7 +78,7 @@ class Lane:
         self.admitted = 0
         self.counts_tokens = False
         limits = (requests_per_minute, tokens_per_minute, input_tokens_per_minute, output_tokens_per_minute)
-        self._declared = {name: limit for name, limit in zip(_DIMENSIONS, limits, strict=True) if limit is not None}
+        self._declared = {name: limit for name, limit in zip(DIMENSIONS, limits, strict=True) if limit is not None}
         for name, limit in self._declared.items():
             self._limit(name, limit, now=self._clock())
 
@@ -160,7 +160,7 @@ class Lane:
         A limit becomes the rate where it :attr:`~headgate.execute.quota.Window.binds`, a higher one again at once.
         """
         now = self._clock()
-        for name in _DIMENSIONS:
+        for name in DIMENSIONS:
             window: Window | None = getattr(quota, name)
             if window is not None:
                 self._heed(name, window, now)
@@ -197,7 +197,7 @@ class Lane:
 
     def _limit(self, name: str, per_minute: float, *, now: float) -> None:
         """Set what one dimension allows."""
-        share, weights = _DIMENSIONS[name]
+        share, weights = DIMENSIONS[name]
         rate = share * per_minute / 60
         if name in self._limited:
             self._limited[name].retune(rate, now=now)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from headgate.errors import StatisticsError
+from headgate.stats.bisection import first_whole
 from headgate.stats.intervals import ROUNDING, student
 from headgate.stats.paired import PairedLimits
 from headgate.stats.seeds import PairedComponents
@@ -346,17 +347,11 @@ def _curve(effects: Floats, passes: Floats, fails: Floats) -> PowerCurve:
 
 
 def _fewest(enough: Callable[[int], bool]) -> int:
-    """Return the smallest number of items, from two, that is enough; every larger one is too."""
-    high = 2
-    while not enough(high):
-        if high > _MOST:
-            raise StatisticsError(f"not even {high} items would be enough")
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    """Return the smallest number of items that is enough."""
+    found = first_whole(enough, most=_MOST)
+    if found is None:
+        raise StatisticsError(f"not even {2 * _MOST} items would be enough")
+    return found
 
 
 def _quantiles(n_items: int, alpha: float, power: float) -> float:
