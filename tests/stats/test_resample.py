@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import platform
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -259,3 +263,36 @@ def test_one_side_has_no_bca():
 def test_bad_input_is_named(columns, options, message):
     with pytest.raises(StatisticsError, match=message):
         resample_means(columns, **options)
+
+
+KERNELS = """
+import hashlib
+import numpy as np
+from headgate.stats import mean_interval, paired_interval, resample_means
+
+def bits(array):
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()
+
+rng = np.random.default_rng(1)
+table, weights = rng.lognormal(size=(700, 4)), rng.random((500, 700))
+scores, cluster = rng.random((2, 700)), np.arange(700) // 5
+print(bits(resample_means(table, resamples=500, seed=3).means))
+print(paired_interval(*scores, cluster=cluster), paired_interval(*scores).se.hex(), mean_interval(scores[0]).low.hex())
+print(bits(weights @ table))
+"""
+
+
+def test_a16_another_blas_changes_no_bit():
+    """OpenBLAS is several libraries in one: the kernel for each processor adds in an order of its own."""
+    found = []
+    for kernel in ("Prescott", "Haswell"):
+        environment = {**os.environ, "OPENBLAS_CORETYPE": kernel}
+        ran = subprocess.run(
+            [sys.executable, "-c", KERNELS], capture_output=True, text=True, env=environment, check=True
+        )
+        found.append(ran.stdout.splitlines())
+    (*ours, plain), (*theirs, other) = found
+    assert ours == theirs
+    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
+    if platform.machine() == "x86_64" and "openblas" in built:
+        assert plain != other  # the control: a plain product of matrices
