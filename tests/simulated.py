@@ -45,6 +45,16 @@ def seeded_scores(rng, *, n, p, seeds):
     return (rng.random((n, seeds)) < probability).astype(float)
 
 
+def seeded_pair(rng, *, n, p, seeds, drop=0.0, spread=SPREAD):
+    """Answers of both arms, each of shape (n, seeds), to items of the same difficulty."""
+    difficulty = spread * rng.standard_normal((n, 1))
+
+    def arm(mean):
+        return (rng.random((n, seeds)) < ndtr(ndtri(mean) * np.sqrt(1 + spread**2) + difficulty)).astype(float)
+
+    return arm(p - drop), arm(p)
+
+
 def seeded_variance(*, n, p, seeds):
     """Variance of the mean of such answers: that of items, and that of seeds, by numbers."""
     difficulty = ndtri((np.arange(100_000) + 0.5) / 100_000)

@@ -471,6 +471,7 @@ def check(
     *,
     out: RunPath,
     baseline: RunPath | None = None,
+    anchor: RunPath | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -492,9 +493,13 @@ def check(
     out, client, transport, watch, metrics_file, log_file
         As for :func:`run`.
     baseline : path or Run, optional
-        A stored run with the baseline arm: only the candidate is asked.
+        A stored run with the baseline arm: only the candidate is asked, and a share of the baseline
+        (``policy.redraw``) to see that it has not drifted.
+    anchor : path or Run, optional
+        The stored run of the last release, for gates with ``against: anchor``.
     on_look : callable, optional
-        Receives each look: its number, its items, and the blocking rows with their limits.
+        Receives each look: its number, its items, and the blocking rows with their limits. What it returns is
+        awaited, where it can be, before anything more is asked.
 
     Returns
     -------
@@ -531,6 +536,7 @@ def check(
             suite,
             out=out,
             baseline=baseline,
+            anchor=anchor,
             client=client,
             transport=transport,
             watch=watch,
@@ -546,6 +552,7 @@ async def check_async(
     *,
     out: RunPath,
     baseline: RunPath | None = None,
+    anchor: RunPath | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -554,12 +561,12 @@ async def check_async(
     log_file: RunPath | None = None,
 ) -> CheckSummary:
     """Run a suite until its verdict stands, inside an asyncio event loop; as :func:`check`."""
-    from headgate.conduct.check import Checker
+    from headgate.conduct.check import Checker, most_seeds
 
     options = _options(client, transport, metrics_file, log_file)
-    prepared = prepare(suite, Path(out))
+    prepared = prepare(suite, Path(out), seeds=most_seeds(suite))
     try:
-        checker = Checker(prepared, options=options, baseline=_path(baseline), on_look=on_look)
+        checker = Checker(prepared, options=options, baseline=_path(baseline), anchor=_path(anchor), on_look=on_look)
     except BaseException:
         prepared.store.close()
         raise

@@ -166,10 +166,10 @@ class Plan(Sequence[Job]):
         return make_job_id(self.items.digests[start : start + 16], cell.key).hex()
 
 
-def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt]) -> Plan:
-    """Plan a suite whose items are written and whose prompts are loaded."""
+def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt], seeds: int | None = None) -> Plan:
+    """Plan a suite whose items are written and whose prompts are loaded; ``seeds``: in place of the suite's."""
     axis: Literal["prompt", "model"] = "prompt" if suite.compare is None else suite.compare.baseline.axis
-    return Plan(items, prompts=prompts, models=suite.models, seeds=suite.seeds, axis=axis)
+    return Plan(items, prompts=prompts, models=suite.models, seeds=seeds or suite.seeds, axis=axis)
 
 
 def cell_key(prompt: str, model: str, seed: int) -> bytes:

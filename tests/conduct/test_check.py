@@ -16,6 +16,7 @@ import pytest
 
 import headgate as hg
 from headgate.errors import ConfigError, Interrupted
+from headgate.simulate.behaviour import uniform
 
 PAIR = {"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}}
 
@@ -105,14 +106,137 @@ def test_zero_tolerance_passes_only_when_all_items_are_seen(tmp_path):
     assert (done.verdict.verdict, done.saved) == ("pass", 0)
 
 
-def test_a_stored_baseline_is_not_asked_again(tmp_path):
-    stored = hg.run(suite(0.5, compare=None, gates=[], prompts={"old": "{{ question }}"}), out=tmp_path / "main")
+MOOD = {"accuracy": 1.0}
+
+
+def answer(messages):
+    """Answer as a provider that changes behind one name: right as often as it is in the mood for."""
+    question = messages[-1]["content"]
+    right = uniform(question) < MOOD["accuracy"]
+    return str(int(question.removeprefix("Sum: ").split()[0]) + 1) if right else "no idea"
+
+
+def moody(accuracy):
+    MOOD["accuracy"] = accuracy
+    return [{"id": "m", "provider": "python", "call": answer}]
+
+
+def baseline(folder, *, prompt="{{ question }}", **changes):
+    return hg.run(suite(compare=None, gates=[], prompts={"old": prompt}, **changes), out=folder)
+
+
+def test_of_a_stored_baseline_a_share_is_asked_again(tmp_path):
+    stored = baseline(tmp_path / "main", new=0.5)
     done = hg.check(suite(0.5), out=tmp_path / "run", baseline=stored)
     counts, _ = asked(tmp_path / "run")
-    assert (done.verdict.verdict, dict(counts)) == ("fail", {"new": 80})
+    assert (done.verdict.verdict, dict(counts)) == ("fail", {"new": 80, "old": 8})
     assert done.verdict.baseline.run == str(tmp_path / "main")
-    assert done.planned == 400
+    assert done.planned == 440
+    (drift,) = done.verdict.drift
+    assert (drift.name, drift.cell, drift.n_items) == ("correct", {"prompt": "old", "model": "m"}, 8)
+    assert drift.drawn_mean == drift.stored_mean  # a simulated model answers a seed as it did
+    assert not drift.drifted
+    assert done.verdict.errors.baseline.ok == 80  # what is judged are the stored rows
+    assert "8 items asked again" in str(done.verdict)
     assert done.verdict.metrics[0].baseline_mean == pytest.approx(0.95, abs=0.08)
+
+
+def test_a_declared_share_of_nothing_asks_nothing_again(tmp_path):
+    stored = baseline(tmp_path / "main", new=0.5)
+    done = hg.check(suite(0.5, policy={"redraw": 0}), out=tmp_path / "run", baseline=stored)
+    assert (asked(tmp_path / "run")[0], done.planned, done.verdict.drift) == ({"new": 80}, 400, [])
+
+
+def test_a_baseline_that_has_drifted_allows_no_verdict(tmp_path):
+    """The provider has changed since: both arms are worse, and the candidate would be blamed for it."""
+    stored = baseline(tmp_path / "main", models=moody(0.95))
+    done = hg.check(suite(models=moody(0.6), policy={"redraw": 0.5}), out=tmp_path / "run", baseline=stored)
+    assert (done.verdict.verdict, done.verdict.exit_code) == ("invalid", 3)
+    assert "the stored baseline has drifted: correct on old m" in done.verdict.reason
+    (drift,) = done.verdict.drift
+    assert drift.drifted
+    assert drift.high < 0
+    blind = suite(models=moody(0.6), policy={"redraw": 0})
+    assert hg.check(blind, out=tmp_path / "blind", baseline=stored).verdict.verdict == "fail"  # the control
+
+
+def test_a_baseline_that_was_asked_something_else_is_named(tmp_path):
+    other = baseline(tmp_path / "main", prompt="Tell me: {{ question }}")
+    done = hg.check(suite(0.5), out=tmp_path / "run", baseline=other)
+    assert (done.verdict.verdict, done.verdict.exit_code, done.run.done) == ("invalid", 3, 0)
+    assert "prompts.old differs" in done.verdict.reason
+
+
+def test_an_anchor_is_held_against_in_the_loop(tmp_path):
+    """The baseline has slipped already: no worse than it, and worse than the last release."""
+    release = baseline(tmp_path / "release", models=moody(0.95))
+    gates = [{"metric": "correct", "margin": 0.2}, {"metric": "correct", "margin": 0.2, "against": "anchor"}]
+    done = hg.check(suite(models=moody(0.6), gates=gates), out=tmp_path / "run", anchor=release)
+    rows = {row.against: row for row in done.verdict.metrics}
+    assert rows["anchor"].verdict == "fail"
+    assert rows["baseline"].verdict != "fail"
+    assert (done.verdict.verdict, done.verdict.anchor.run) == ("fail", str(tmp_path / "release"))
+    assert [row.against for row in done.verdict.looks[0].rows] == ["baseline", "anchor"]
+    assert done.verdict.looks[0].rows[0].confidence > 1 - 0.05 / 2  # they share alpha
+
+
+NOISY = {"accuracy": 0.9, "latency_s": 0, "spread": 0}  # every item alike: all that varies are the seeds
+
+
+def model(name, **changes):
+    return {"id": name, "model": name, "provider": "simulated", "simulate": NOISY | changes}
+
+
+def seeded(*models, seeds=2, most=8, n=200, margin=0.03):
+    gates = [{"metric": "correct", "margin": margin}]
+    return suite(n=n, models=list(models), gates=gates, seeds=seeds, policy={"max_seeds": most})
+
+
+def test_more_seeds_are_asked_where_they_decide(tmp_path):
+    done = hg.check(seeded(model("m0")), out=tmp_path / "run")
+    looks = done.verdict.looks
+    assert [(look.n_items, look.seeds) for look in looks[-3:]] == [(200, 2), (200, 4), (200, 8)]
+    (row,) = done.verdict.metrics
+    assert (done.verdict.verdict, row.n_items, row.n_jobs) == ("pass", 200, 2 * 200 * 8)
+    assert looks[-3].rows[0].seed_share > 0.8
+    levels = [1 - look.rows[0].confidence for look in looks]
+    assert all(0 < level < 0.05 for level in levels)
+    assert (done.verdict.errors.candidate.planned, done.verdict.errors.candidate.not_run) == (200 * 8, 0)
+    assert done.run.done == done.planned == 2 * 200 * 8
+
+
+def test_no_seed_is_asked_where_items_are_what_differs(tmp_path):
+    """A model that always says the same to the same question."""
+    done = hg.check(seeded(*moody(0.9)), out=tmp_path / "run")
+    assert done.verdict.verdict == "inconclusive"
+    assert {look.seeds for look in done.verdict.looks} == {2}
+    (row,) = done.verdict.metrics
+    assert row.needed_items > 200
+    assert (row.seed_share, row.needed_seeds) == (0, None)
+
+
+def test_only_the_cell_that_is_open_is_asked_for_more(tmp_path):
+    done = hg.check(seeded(model("m0"), model("m1", accuracy=1.0), margin=0.035), out=tmp_path / "run")
+    rows = hg.scan(tmp_path / "run").collect()
+    seeds = dict(rows.group_by("model").agg(pl.col("seed").max()).rows())
+    assert seeds == {"m0": 8, "m1": 2}
+    assert done.verdict.verdict == "pass"
+    assert done.verdict.errors.candidate.not_run == 0
+    assert [len(look.rows) for look in done.verdict.looks[-3:]] == [2, 1, 1]
+    assert done.verdict.metrics[1].n_jobs == 2 * 200 * 2
+
+
+def test_one_seed_does_not_tell_and_a_second_does(tmp_path):
+    done = hg.check(seeded(*moody(0.9), seeds=1, most=5), out=tmp_path / "run")
+    assert [look.seeds for look in done.verdict.looks[-3:]] == [1, 1, 2]
+
+
+def test_seeds_are_added_to_the_candidate_where_the_baseline_is_stored(tmp_path):
+    stored = baseline(tmp_path / "main", models=[model("m0")], seeds=4, n=200)
+    done = hg.check(seeded(model("m0")), out=tmp_path / "run", baseline=stored)
+    rows = hg.scan(tmp_path / "run").collect()
+    assert rows.filter(pl.col("prompt") == "old")["seed"].max() == 2  # drawn again to see drift, no more
+    assert rows.filter(pl.col("prompt") == "new")["seed"].max() == done.verdict.looks[-1].seeds > 2
 
 
 def test_a_baseline_that_does_not_fit_costs_nothing(tmp_path):
@@ -149,7 +273,7 @@ def test_gates_that_a_check_cannot_judge_are_refused_before_any_request(tmp_path
     with pytest.raises(ConfigError, match="nothing to check by"):
         hg.check(suite(gates=[{"metric": "correct", "margin": 0.1, "tier": "warning"}]), out=tmp_path / "a")
     anchored = [{"metric": "correct", "margin": 0.05, "against": "anchor"}]
-    with pytest.raises(ConfigError, match="cannot be looked at while the run goes on"):
+    with pytest.raises(ConfigError, match="needs an anchor run"):
         hg.check(suite(gates=anchored), out=tmp_path / "b")
     assert hg.scan(tmp_path / "b").collect().is_empty()
 
@@ -194,21 +318,26 @@ CHECK = """
         if look.look == {at}:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    hg.check(test_check.suite(0.93, old=0.95), out={out!r}, on_look=die)
+    hg.check(test_check.killed_suite(), out={out!r}, on_look=die)
 """
 
 
+def killed_suite():
+    return seeded(model("m0"), seeds=1, n=150, margin=0.01)
+
+
 def test_killed_at_every_look_it_comes_to_the_same_verdict(tmp_path):
-    whole = hg.check(suite(0.93, old=0.95), out=tmp_path / "whole").verdict
-    assert len(whole.looks) >= 2
+    """Looks at more items, and then at more seeds."""
+    whole = hg.check(killed_suite(), out=tmp_path / "whole").verdict
+    assert [look.seeds for look in whole.looks][:3] == [1, 1, 2]
     for at in range(1, len(whole.looks) + 1):
         out = tmp_path / f"killed-{at}"
         script = textwrap.dedent(CHECK.format(tests=str(Path(__file__).parent), at=at, out=str(out)))
         killed = subprocess.run([sys.executable, "-c", script], capture_output=True)
         assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
         stored = hg.scan(out).collect().height
-        assert stored == 2 * whole.looks[at - 1].n_items
-        resumed = hg.check(suite(0.93, old=0.95), out=out).verdict
+        assert stored == 2 * whole.looks[at - 1].n_items * whole.looks[at - 1].seeds
+        resumed = hg.check(killed_suite(), out=out).verdict
         assert [shown(look) for look in resumed.looks] == [shown(look) for look in whole.looks]
         assert (resumed.verdict, resumed.look_plan) == (whole.verdict, whole.look_plan)
         assert resumed.look_plan

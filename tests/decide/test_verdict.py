@@ -72,11 +72,14 @@ def test_the_document_has_these_fields():
         "items",
         "looks",
         "look_plan",
+        "drift",
     }
     assert set(document["metrics"][0]) == {
         "name",
         "tier",
         "rule",
+        "against",
+        "seed_share",
         "estimate",
         "low",
         "high",

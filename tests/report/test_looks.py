@@ -26,10 +26,10 @@ def made_verdict():
 
 def look(number, low, high, word, *, name="correct"):
     row = LookRow(
-        name=name, rule="margin", cell={"model": "m"}, estimate=(low + high) / 2, low=low, high=high, confidence=0.99,
-        verdict=word,
+        name=name, rule="margin", cell={"model": "m"}, against="baseline", estimate=(low + high) / 2, low=low,
+        high=high, confidence=0.99, verdict=word,
     )  # fmt: skip
-    return Look(look=number, n_items=100 * number, fraction=number / 5, rows=[row])
+    return Look(look=number, n_items=100 * number, seeds=1, fraction=number / 5, rows=[row])
 
 
 def drawn(**changes):

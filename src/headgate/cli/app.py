@@ -37,6 +37,9 @@ MarkdownFile = Annotated[Path | None, typer.Option("--markdown", metavar="FILE",
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME, or runs/NAME-i-of-n.")
 ]
+Anchor = Annotated[
+    Path | None, typer.Option("--anchor", metavar="RUN", help="Last release, for gates against the anchor.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
@@ -127,9 +130,7 @@ def gate(
     run: RunFolder,
     *,
     baseline: Annotated[Path | None, typer.Option("--baseline", metavar="RUN", help="Run to compare with.")] = None,
-    anchor: Annotated[
-        Path | None, typer.Option("--anchor", metavar="RUN", help="Last release, for gates against the anchor.")
-    ] = None,
+    anchor: Anchor = None,
     suite: Annotated[Path | None, typer.Option("--suite", help="Suite file with the gates; default: as run.")] = None,
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="AXIS=NAME", help="Judge this arm, such as prompt=NAME.")
@@ -183,6 +184,7 @@ def check(
         Path | None,
         typer.Option("--baseline", metavar="RUN", help="Stored run to compare with: only the candidate is asked."),
     ] = None,
+    anchor: Anchor = None,
     transport: Transport = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", min=0, help="Stop after so long, with what is known then.")
@@ -198,7 +200,8 @@ def check(
     """Run a suite until its verdict stands, and no longer. Exit codes: as gate; 130 interrupted, resumable."""
     from headgate.cli.commands import check_suite
 
-    options = {"baseline": baseline, "transport": transport, "metrics_file": metrics_file, "log_file": log_file}
+    options = {"baseline": baseline, "anchor": anchor, "transport": transport}
+    options |= {"metrics_file": metrics_file, "log_file": log_file}
     raise typer.Exit(
         check_suite(
             suite,

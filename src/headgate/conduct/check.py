@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headgate.conduct.judging import known_facts, read_facts
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.conduct.scoring import score_rows
-from headgate.decide.cells import Match, cells_of, differing, matches
-from headgate.decide.course import Course, Declared
+from headgate.decide.cells import Cell, cells_of, differing, matches
+from headgate.decide.course import Course, Declared, count_tests
 from headgate.decide.facts import RunFacts
+from headgate.decide.judge import invalidate
 from headgate.decide.looks import LookPlan, plan_looks
 from headgate.decide.tables import number_clusters
 from headgate.decide.verdict import Look, Verdict
 from headgate.errors import ConfigError
+from headgate.plan import Cell as PlanCell
 from headgate.stats.values import Ints
 from headgate.store.dataset import scan
 from headgate.suite.items import ItemFile
@@ -63,16 +67,18 @@ class Checker(Conductor):
     Parameters
     ----------
     prepared : Prepared
-        Its suite has gates.
+        Its suite has gates; its plan has as many seeds as :func:`most_seeds` says.
     baseline : Path, optional
-        A stored run with the baseline arm; only the candidate's cells are then asked.
+        A stored run with the baseline arm; only the candidate's cells are then asked, and of the baseline's a share.
+    anchor : Path, optional
+        The stored run of the last release, for gates with ``against: anchor``.
     on_look : callable, optional
-        Receives each look.
+        Receives each look; what it returns is awaited, if it can be, before anything more is asked.
 
     Raises
     ------
     ConfigError
-        If there are no gates, or one that a check cannot judge.
+        If there are no gates, or one that cannot be judged.
     """
 
     def __init__(
@@ -81,25 +87,32 @@ class Checker(Conductor):
         *,
         options: RunOptions | None = None,
         baseline: Path | None = None,
+        anchor: Path | None = None,
         on_look: Callable[[Look], object] | None = None,
     ) -> None:
         super().__init__(prepared, options=options)
         suite = prepared.suite
-        _check_gates(prepared)
+        _check_gates(suite, anchor)
         store, columns = prepared.store, _columns(suite)
-        self._baseline = None if baseline is None else read_facts(baseline, None, columns=columns)
+        self._baseline, self._anchor = (
+            None if path is None else read_facts(path, None, columns=columns) for path in (baseline, anchor)
+        )
         versions = {scorer.name: scorer.version for scorer in prepared.scorers}
-        self._facts = known_facts(store.files.path, store.manifest, scorers=versions, columns=columns)
+        facts = known_facts(store.files.path, store.manifest, scorers=versions, columns=columns)
+        self._facts = replace(facts, seeds=suite.seeds)
         self._columns = self._facts.columns
         self._scored: list[pl.DataFrame] = []
         self._on_look = on_look
         declared = Declared(gates=suite.gates, scorers=suite.scorers, compare=suite.compare, policy=suite.policy)
-        found = matches(self._facts, self._baseline, compare=suite.compare)
-        self._wanted = _wanted_cells(prepared, found, stored=self._baseline is not None)
-        self._items = _read_items(prepared.plan.items)
-        self._looks = _looks(prepared, self._facts, self._items, cells=len(found))
+        self._matches = matches(self._facts, self._baseline, compare=suite.compare)
+        items = _read_items(prepared.plan.items)
+        self._items = items["item_id"]
+        tests = count_tests(declared, self._facts, self._baseline, self._anchor)
+        self._looks = _looks(prepared, self._facts, items, tests=tests)
         self._course = Course(declared, self._looks)
-        self._keep_wanted()
+        self._again = self._drawn_again()
+        self._asked = self._choose()
+        self._grid(self._todo)[~self._asked] = 0
 
     @property
     def plan(self) -> LookPlan:
@@ -107,28 +120,54 @@ class Checker(Conductor):
         return self._looks
 
     async def execute(self) -> None:
-        """Ask the items of one look after the other until nothing is open; nothing, if the baseline does not fit."""
-        if self._baseline is not None and self._mismatch(self._baseline):
+        """Ask for one look after the other until nothing is open; nothing, if a stored run does not fit."""
+        stored = [run for run in (self._baseline, self._anchor) if run is not None]
+        if self._unlike or any(self._mismatch(run) for run in stored):
             return
         async with self._at_work() as work_off:
-            start = 0
-            for size in self._looks.sizes:
-                items = self._looks.order[start:size]
-                await work_off(self._of_items(items))
+            asked = 0
+            for number in range(len(self._looks)):
+                items = self._looks.order[asked : self._looks.n_items(number)]
+                cells = self._cells_of_look(number)
+                asked = 0 if number + 1 >= len(self._looks.sizes) else self._looks.n_items(number)
+                await work_off(self._of(items, cells))
                 if self.stopped:
                     return
-                self._facts = await self._with(items)
-                look = self._course.look(self._facts, self._restricted_baseline())
-                if self._on_look is not None:
-                    self._on_look(look)
+                self._facts = await self._with(items, cells)
+                await self._look()
                 if self._course.over:
                     return
-                start = size
 
-    def _mismatch(self, baseline: RunFacts) -> list[str]:
+    async def _look(self) -> None:
+        baseline, anchor = map(self._restricted, (self._baseline, self._anchor))
+        look = self._course.look(self._facts, baseline, anchor)
+        if baseline is not None and self._again:
+            self._course.look_for_drift(self._facts, baseline, cells=self._again)
+        if self._on_look is not None:
+            answer = self._on_look(look)
+            if inspect.isawaitable(answer):
+                await answer
+
+    def _mismatch(self, stored: RunFacts) -> list[str]:
         declared = self._course.declared
         scored = [gate.metric for gate in declared.gates if gate.metric in self._facts.scorers]
-        return differing(self._facts, baseline, compare=declared.compare, scorers=scored)
+        return differing(self._facts, stored, compare=declared.compare, scorers=scored)
+
+    def _drawn_again(self) -> list[Cell]:
+        """Return the stored baseline's cells that this suite declares too, and so can ask again."""
+        if self._baseline is None or self._prepared.suite.compare is None:
+            return []  # without `compare` the cell of that name is the candidate's
+        return cells_of(self._matches)[1]
+
+    @property
+    def _unlike(self) -> str | None:
+        """The key of the baseline arm, where it was not run as the suite declares it."""
+        baseline, compare = self._baseline, self._prepared.suite.compare
+        if baseline is None or compare is None:
+            return None
+        axis, value = compare.baseline.axis, compare.baseline.value
+        ours, theirs = (getattr(facts, f"{axis}s")[value] for facts in (self._facts, baseline))
+        return f"{axis}s.{value}" if ours != theirs else None
 
     @property
     def looked(self) -> bool:
@@ -137,12 +176,15 @@ class Checker(Conductor):
 
     def verdict(self) -> Verdict:
         """Return the verdict on what was looked at."""
-        return self._course.verdict(self._facts, self._restricted_baseline())
+        verdict = self._course.verdict(self._facts, self._restricted(self._baseline), self._restricted(self._anchor))
+        if self._unlike is None:
+            return verdict
+        reason = f"the stored baseline is not what the suite declares: {self._unlike} differs"
+        return invalidate(verdict, verdict.metrics, reason=f"{reason}; leave it out, and both arms are asked")
 
     def summary(self, run: RunSummary) -> CheckSummary:
         """Return what came of it, once the run is complete."""
-        planned = len(self._prepared.plan.items) * sum(self._wanted)
-        return CheckSummary(verdict=self.verdict(), run=run, planned=planned)
+        return CheckSummary(verdict=self.verdict(), run=run, planned=int(self._asked.sum()))
 
     async def finish(self) -> RunSummary:
         """Store the scores that the looks were made with, close the store, and say how the run stands."""
@@ -163,47 +205,87 @@ class Checker(Conductor):
         finally:
             store.close()
 
-    def _keep_wanted(self) -> None:
-        """Ask only the cells that are compared."""
-        flags = np.frombuffer(self._todo, np.uint8).reshape(-1, len(self._wanted))
-        flags[:, ~np.array(self._wanted)] = 0
+    def _grid(self, flags: bytearray) -> NDArray[np.uint8]:
+        """Return one byte per job as a table of items by cells of the plan."""
+        return np.frombuffer(flags, np.uint8).reshape(len(self._items), -1)
 
-    def _of_items(self, items: Ints) -> bytearray:
-        """Return the jobs of some items that are still to be run."""
+    def _choose(self) -> NDArray[np.bool_]:
+        """Say which jobs may be asked: those of the compared cells, and a share of a stored baseline once more."""
+        ours, theirs = cells_of(self._matches)
+        whole = set(map(_name, ours if self._baseline is not None else [*ours, *theirs]))
+        again, seeds = set(map(_name, self._again)), self._looks.seeds
+        cells = self._prepared.plan.cells
+        asked = np.zeros((len(self._items), len(cells)), np.bool_)
+        asked[:, [_name(cell) in whole for cell in cells]] = True
+        items = self._looks.every(self._prepared.suite.policy.redraw)
+        places = [place for place, cell in enumerate(cells) if _name(cell) in again and cell.seed <= seeds]
+        asked[items[:, np.newaxis], places] = True
+        return asked
+
+    def _cells_of_look(self, number: int) -> NDArray[np.bool_]:
+        """Say which cells of the plan a look asks: the first seeds of all, or the next ones where they may decide."""
+        cells, seeds = self._prepared.plan.cells, self._looks.n_seeds(number)
+        if seeds == self._looks.seeds:
+            return np.array([cell.seed <= seeds for cell in cells])
+        asked = self._looks.n_seeds(number - 1)
+        worth = set(self._course.cells_worth_seeds)
+        chosen = [match for match in self._matches if match.candidate in worth]
+        names = {_name(cell) for both in cells_of(chosen) for cell in both}
+        return np.array([asked < cell.seed <= seeds and _name(cell) in names for cell in cells])
+
+    def _of(self, items: Ints, cells: NDArray[np.bool_]) -> bytearray:
+        """Return the jobs of some items and cells that are still to be run."""
         todo = bytearray(len(self._todo))
-        ours = np.frombuffer(self._todo, np.uint8).reshape(-1, len(self._wanted))
-        np.frombuffer(todo, np.uint8).reshape(-1, len(self._wanted))[items] = ours[items]
+        place = np.ix_(items, np.flatnonzero(cells))
+        self._grid(todo)[place] = self._grid(self._todo)[place]
         return todo
 
-    async def _with(self, items: Ints) -> RunFacts:
-        """Return what was seen so far, with the rows of more items, scored."""
+    async def _with(self, items: Ints, cells: NDArray[np.bool_]) -> RunFacts:
+        """Return what was seen so far, with the rows of more items or seeds, scored."""
         import polars as pl
 
-        store, plan = self._prepared.store, self._prepared.plan
-        ids = self._items["item_id"].gather(items).implode()
-        rows = scan(store.files.path).filter(_is_in(ids)).collect(engine="streaming")
-        scores, facts = await score_rows(rows, self._prepared.scorers, plan.items), self._facts
+        store, plan, facts = self._prepared.store, self._prepared.plan, self._facts
+        chosen = [cell for cell, wanted in zip(plan.cells, cells, strict=True) if wanted]
+        keys: dict[str, pl.DataType] = {name: facts.results.schema[name] for name in ("prompt", "model", "seed")}
+        wanted = pl.LazyFrame([(*_name(cell), cell.seed) for cell in chosen], schema=keys, orient="row")
+        ids = self._items.gather(items).implode()
+        found = scan(store.files.path).filter(_is_in(ids)).join(wanted, on=[*keys], how="semi")
+        rows = found.collect(engine="streaming")
+        scores = await score_rows(rows, self._prepared.scorers, plan.items)
         self._scored += [frame for frame in scores if frame.height]
         seen = pl.concat([facts.results["item_id"], rows["item_id"]]).unique().implode()
+        seeds = max(cell.seed for cell in chosen)
+        more = {_name(cell): seeds for cell in chosen} if seeds > self._looks.seeds else {}
         return replace(
             facts,
-            n_items=facts.n_items + items.size,
+            n_items=facts.n_items + (0 if more else items.size),
+            more_seeds={**facts.more_seeds, **more},
             columns=None if self._columns is None else self._columns.filter(_is_in(seen)),
             results=pl.concat([facts.results, rows.select(facts.results.columns)]),
             scores=pl.concat([facts.scores, *(frame.select(facts.scores.columns) for frame in scores)]),
         )
 
-    def _restricted_baseline(self) -> RunFacts | None:
-        """Return the stored baseline on the items that were looked at."""
-        if self._baseline is None:
+    def _restricted(self, stored: RunFacts | None) -> RunFacts | None:
+        """Return a stored run on the items that were looked at."""
+        if stored is None:
             return None
         ids = self._facts.results["item_id"].unique().implode()
         return replace(
-            self._baseline,
+            stored,
             n_items=self._facts.n_items,
-            results=self._baseline.results.filter(_is_in(ids)),
-            scores=self._baseline.scores.filter(_is_in(ids)),
+            results=stored.results.filter(_is_in(ids)),
+            scores=stored.scores.filter(_is_in(ids)),
         )
+
+
+def most_seeds(suite: Suite) -> int:
+    """Return the seeds that a check may go up to."""
+    return max(suite.seeds, suite.policy.max_seeds or 0)
+
+
+def _name(cell: Cell | PlanCell) -> tuple[str, str]:
+    """Return prompt and model by name, as rows have them."""
+    return (cell.prompt, cell.model) if isinstance(cell, Cell) else (cell.prompt.name, cell.model.id)
 
 
 def _is_in(ids: pl.Series) -> pl.Expr:
@@ -217,34 +299,24 @@ def _columns(suite: Suite) -> list[str]:
     return sorted({name for gate in suite.gates for name in (*gate.where, *gate.slices)})
 
 
-def _check_gates(prepared: Prepared) -> None:
-    suite = prepared.suite
+def _check_gates(suite: Suite, anchor: Path | None) -> None:
     if not any(gate.tier == "blocking" for gate in suite.gates):
         mend = "declare a gate of tier `blocking`, or use run and gate"
         raise ConfigError("there is nothing to check by", file=suite.file, field="gates", mend=mend)
     for index, gate in enumerate(suite.gates):
-        if gate.against == "anchor":
-            mend = "leave it out, and judge the finished run: headgate gate RUN --anchor RELEASE"
+        if gate.against == "anchor" and anchor is None:
             raise ConfigError(
-                "cannot be looked at while the run goes on",
+                "needs an anchor run, and there is none",
                 file=suite.file,
                 field=f"gates.{index}.against",
                 value="anchor",
-                mend=mend,
+                mend="name the last release: --anchor RUN",
             )
 
 
-def _wanted_cells(prepared: Prepared, found: Sequence[Match], *, stored: bool) -> list[bool]:
-    """Say which cells of the plan the gates look at; a stored baseline's are not asked again."""
-    ours, theirs = cells_of(found)
-    cells = {(cell.prompt, cell.model) for cell in (ours if stored else [*ours, *theirs])}
-    return [(cell.prompt.name, cell.model.id) in cells for cell in prepared.plan.cells]
-
-
-def _looks(prepared: Prepared, facts: RunFacts, items: pl.DataFrame, *, cells: int) -> LookPlan:
+def _looks(prepared: Prepared, facts: RunFacts, items: pl.DataFrame, *, tests: int) -> LookPlan:
     """Fix the looks: the permutation hangs on the plan alone, and slices come evenly."""
-    policy, clustered = prepared.suite.policy, items["cluster"].null_count() < items.height
-    tests = cells * sum(gate.rule != "zero_tolerance" and gate.tier == "blocking" for gate in prepared.suite.gates)
+    suite, clustered = prepared.suite, items["cluster"].null_count() < items.height
     columns = [] if facts.columns is None else facts.columns.drop("item_id").get_columns()
     strata = [column.rank("dense").fill_null(0) for column in columns]
     return plan_looks(
@@ -252,7 +324,9 @@ def _looks(prepared: Prepared, facts: RunFacts, items: pl.DataFrame, *, cells: i
         key=prepared.plan.digest,
         cluster=number_clusters(items) if clustered else None,
         strata=[labels.to_numpy().astype(np.int64) for labels in strata],
-        alpha=policy.alpha / max(tests, 1),
+        alpha=suite.policy.alpha / max(tests, 1),
+        seeds=suite.seeds,
+        most_seeds=most_seeds(suite),
     )
 
 

@@ -44,8 +44,15 @@ class Prepared:
     resumed: bool
 
 
-def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequence[str] | None = None) -> Prepared:
-    """Check a suite and open its run directory, new or to be resumed.
+def prepare(
+    suite: Suite,
+    out: Path,
+    *,
+    seeds: int | None = None,
+    shard: Shard | None = None,
+    argv: Sequence[str] | None = None,
+) -> Prepared:
+    """Check a suite and open its run directory, new or to be resumed; ``seeds``: in place of the suite's.
 
     Raises
     ------
@@ -69,14 +76,14 @@ def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequen
     try:
         with naming(files.items, "write"):
             write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
-        plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts)
+        plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, seeds=seeds)
         resumed = files.manifest.exists()
         if resumed:
             store = RunStore.open(out, lock=lock)
             _check_plan(store, plan, shard)
         else:
             staged.replace(files.items)
-            plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts)
+            plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, seeds=seeds)
             versions = {scorer.name: scorer.version for scorer in scorers}
             manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard)
             store = RunStore.create(out, manifest, lock=lock)
@@ -87,7 +94,7 @@ def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequen
         if not files.manifest.exists() and not any(out.iterdir()):
             out.rmdir()
         raise
-    plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts)
+    plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, seeds=seeds)
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, resumed=resumed)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +27,8 @@ class RunFacts:
         Content ids.
     n_items, seeds : int
         Size of the plan: every prompt and model has ``n_items * seeds`` jobs.
+    more_seeds : mapping of (str, str) to int
+        Seeds of the cells, by prompt and model, that were given more of them.
     prompts : mapping of str to str
         Prompt name to digest.
     models : mapping of str to str
@@ -63,6 +65,16 @@ class RunFacts:
     greedy: frozenset[str] = frozenset()
     read_outputs: Callable[[str, str], pl.DataFrame] | None = None
     columns: pl.DataFrame | None = None
+    more_seeds: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+
+    @property
+    def most_seeds(self) -> int:
+        """The largest seed there may be."""
+        return max((self.seeds, *self.more_seeds.values()))
+
+    def planned(self, prompt: str, model: str) -> int:
+        """Return the jobs of a cell."""
+        return self.n_items * self.more_seeds.get((prompt, model), self.seeds)
 
     def only(self, where: Mapping[str, str]) -> RunFacts:
         """Return the run as if it had only the items whose columns have these values."""

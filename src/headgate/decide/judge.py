@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
 import msgspec
 from numpy.typing import ArrayLike
 
-from headgate.decide.cells import anchored, cells_of, differing, matches
+from headgate.decide.cells import Cell, anchored, cells_of, differing, matches
 from headgate.decide.consistency import FALSE_DISCOVERY, credible_drops
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.metric import metric_of
@@ -83,14 +83,21 @@ def judge_rows(
     candidate: RunFacts,
     baseline: RunFacts | None,
     *,
+    anchor: RunFacts | None = None,
     gates: Sequence[Gate],
     scorers: Sequence[Scorer],
     compare: Compare | None,
     policy: Policy,
-) -> list[MetricRow]:
-    """Judge each row by itself, at the policy's alpha: no family shares it."""
-    bench, found = _open(candidate, baseline, None, scorers=scorers, compare=compare, policy=policy)
-    return [bench.judge(question).row for question in ask(gates, found, columns=bench.candidate.columns)]
+    cells: Container[Cell] | None = None,
+) -> list[tuple[Cell, MetricRow]]:
+    """Judge each row by itself, at the policy's alpha, which no family shares; return it with the candidate's cell.
+
+    ``cells``: the candidate's cells to be judged; None: all.
+    """
+    bench, found = _open(candidate, baseline, anchor, scorers=scorers, compare=compare, policy=policy)
+    questions = ask(gates, found, columns=bench.candidate.columns)
+    wanted = [one for one in questions if cells is None or one.match.candidate in cells]
+    return [(one.match.candidate, bench.judge(one).row) for one in wanted]
 
 
 def _open(
@@ -119,6 +126,14 @@ def rejudge(verdict: Verdict, rows: list[MetricRow], *, policy: Policy) -> Verdi
     word, reason = _worst(rows)
     return msgspec.structs.replace(
         verdict, metrics=rows, verdict=word, reason=reason, exit_code=_exit_code(word, policy)
+    )
+
+
+def invalidate(verdict: Verdict, rows: list[MetricRow], *, reason: str) -> Verdict:
+    """Return the verdict as one that nothing can be concluded from."""
+    rows = [replace_row(row, verdict="invalid", reason=reason) for row in rows]
+    return msgspec.structs.replace(
+        verdict, metrics=rows, verdict="invalid", reason=reason, exit_code=EXIT_CODES["invalid"]
     )
 
 

@@ -23,7 +23,7 @@ def count_arm(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str])
     rows = pl.concat([cell_rows(facts.results, cell, "status", "error_kind") for cell in cells])
     counts = {status: int((rows["status"] == status).sum()) for status in ("ok", "refused", "error")}
     errored = rows.filter(pl.col("status") == "error").with_columns(pl.col("error_kind").fill_null("unknown"))
-    planned = facts.n_items * facts.seeds * len(cells)
+    planned = sum(facts.planned(cell.prompt, cell.model) for cell in cells)
     return ArmErrors(
         planned=planned,
         ok=counts["ok"],
@@ -37,7 +37,7 @@ def count_arm(facts: RunFacts, cells: Sequence[Cell], *, scorers: Sequence[str])
 
 def not_run(facts: RunFacts, cell: Cell) -> int:
     """Return how many planned jobs of a cell have no row."""
-    return max(facts.n_items * facts.seeds - cell_rows(facts.results, cell, "seed").height, 0)
+    return max(facts.planned(cell.prompt, cell.model) - cell_rows(facts.results, cell, "seed").height, 0)
 
 
 def too_many_errors(errors: Errors, *, max_error_rate: float) -> str | None:
@@ -87,7 +87,7 @@ def _complete(facts: RunFacts, cell: Cell, scorers: Sequence[str]) -> int:
     valued = [rows.drop_nulls("value") for rows in found]
     if len(valued) == 1:
         return valued[0].height
-    jobs = np.concatenate([item_numbers(rows) * (facts.seeds + 1) + rows["seed"].to_numpy() for rows in valued])
+    jobs = np.concatenate([item_numbers(rows) * (facts.most_seeds + 1) + rows["seed"].to_numpy() for rows in valued])
     return int(np.count_nonzero(np.bincount(jobs) == len(valued)))
 
 

@@ -220,6 +220,7 @@ def _row(
         tier=gate.tier,
         rule=gate.rule,
         cell=match.name,
+        against=gate.against if gate.rule in RELATIVE else None,
         margin=declared(gate),
         estimate=None if ruling is None else ruling.estimate,
         low=None if ruling is None else ruling.low,
@@ -236,6 +237,7 @@ def _row(
         needed_items=None if ruling is None else ruling.needed_items,
         needed_seeds=None if ruling is None else ruling.needed_seeds,
         mde=None if ruling is None else ruling.mde,
+        seed_share=None if ruling is None else ruling.seed_share,
         flags=[] if ruling is None else list(ruling.flags),
         reason=reason,
     )

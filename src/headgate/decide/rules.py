@@ -51,6 +51,7 @@ class Ruling:
     needed_items: int | None
     needed_seeds: int | None
     mde: float | None
+    seed_share: float | None
     n_items: int
     at: Callable[[float], tuple[float, float]]
 
@@ -132,7 +133,7 @@ def max_ratio_rule(items: Items, *, most: float, alpha: float, strict: bool = Fa
     decision = rule.decide(limits, alpha=alpha)
     ruling = _ruling([decision], items, alpha=alpha, units=_inverse_log, width=math.expm1)
     turned = _turned(ruling, method="t of log ratio")
-    return replace(turned, n_items=int(complete.sum()), needed_seeds=None)
+    return replace(turned, n_items=int(complete.sum()), needed_seeds=None, seed_share=None)
 
 
 def _both(items: Items) -> tuple[ArmItems, ArmItems]:
@@ -190,6 +191,7 @@ def _ruling(found: list[Decision], items: Items, *, alpha: float, units: Units, 
         needed_items=needed,
         needed_seeds=None if needed is None else _needed_seeds(items, worst, needed),
         mde=_finite(width, detectable(worst)),
+        seed_share=_seed_share(items, worst),
         n_items=items.n_items,
         at=at,
     )
@@ -200,13 +202,23 @@ def _needed_seeds(items: Items, decision: Decision, needed: int) -> int | None:
 
     Seeds take away what items vary by from seed to seed, and nothing of what they differ by.
     """
-    arms = [items.candidate] if items.baseline is None else [items.candidate, items.baseline]
-    if any(int(arm.noise.seeds.min()) < 2 for arm in arms):
+    share = _seed_share(items, decision)
+    if share is None:
         return None
-    seeds, variance = min(arm.n_rows for arm in arms) / items.n_items, decision.limits.spread.se**2
-    noise = min(sum(float(arm.noise.sampling().mean()) for arm in arms) / items.n_items, variance)
-    rest = variance * items.n_items / needed - (variance - noise)
-    return math.ceil(seeds * noise / rest) if rest > 0 and noise > 0 else None
+    seeds, rest = min(arm.n_rows for arm in _arms(items)) / items.n_items, items.n_items / needed - (1 - share)
+    return math.ceil(seeds * share / rest) if rest > 0 and share > 0 else None
+
+
+def _seed_share(items: Items, decision: Decision) -> float | None:
+    """Return the share of the estimate's variance that its seeds are to blame for; None where an item has one only."""
+    arms, variance = _arms(items), decision.limits.spread.se**2
+    if any(int(arm.noise.seeds.min()) < 2 for arm in arms) or not (math.isfinite(variance) and variance > 0):
+        return None
+    return min(sum(float(arm.noise.sampling().mean()) for arm in arms) / items.n_items / variance, 1.0)
+
+
+def _arms(items: Items) -> list[ArmItems]:
+    return [items.candidate] if items.baseline is None else [items.candidate, items.baseline]
 
 
 def _mirrored(ruling: Ruling, mirror: float) -> Ruling:

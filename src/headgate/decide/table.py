@@ -6,7 +6,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from headgate.decide.verdict import ArmErrors, Look, MetricRow, Verdict
+    from headgate.decide.verdict import ArmErrors, DriftRow, Look, MetricRow, Verdict
 
 SHOWN_ITEMS: Final = 10
 """Items that are credibly worse of which a report shows the facts."""
@@ -35,6 +35,7 @@ def verdict_table(verdict: Verdict) -> str:
     ]
     lines += _worse_items(verdict)
     lines += ["", *map(look_line, verdict.looks)] if verdict.looks else []
+    lines += map(drift_line, verdict.drift)
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
     return "\n".join([*lines, "", *(_jobs(name, counts) for name, counts in arms.items() if counts is not None)])
 
@@ -44,7 +45,28 @@ def look_line(look: Look) -> str:
     rows = "; ".join(
         f"{one_line(row.name, limit=32)} {row.verdict} ({_number(row.low)} to {_number(row.high)})" for row in look.rows
     )
-    return f"look {look.look}, {look.n_items} items: {rows}"
+    seeds = f", {look.seeds} seeds" if look.seeds > 1 else ""
+    return f"look {look.look}, {look.n_items} items{seeds}: {rows}"
+
+
+def drift_line(row: DriftRow) -> str:
+    """Return what came of asking a stored baseline again, as one line."""
+    means = f"{_number(row.stored_mean)} -> {_number(row.drawn_mean)}"
+    word = "has drifted" if row.drifted else "no drift seen"
+    where = one_line(" ".join(row.cell.values()), limit=40)
+    limits = f"({_number(row.low)} to {_number(row.high)})"
+    return f"baseline {where}, {row.n_items} items asked again: {one_line(row.name, limit=32)} {means} {limits}, {word}"
+
+
+def rule_text(row: MetricRow) -> str:
+    """Return a row's rule with its declared bound.
+
+    Examples
+    --------
+    ``margin 0.05``, or ``margin 0.05 to anchor``.
+    """
+    text = row.rule if row.margin is None else f"{row.rule} {row.margin:g}"
+    return f"{text} to anchor" if row.against == "anchor" else text
 
 
 def _worse_items(verdict: Verdict) -> list[str]:
@@ -62,12 +84,11 @@ def _worse_items(verdict: Verdict) -> list[str]:
 
 def _cells(row: MetricRow) -> tuple[str, ...]:
     cell = " ".join(one_line(value, limit=24) for value in row.cell.values())
-    rule = row.rule if row.margin is None else f"{row.rule} {row.margin:g}"
     tier = "" if row.tier == "blocking" else f" ({row.tier})"
     interval = f"{_number(row.low)} to {_number(row.high)}"
     name = one_line(row.name, limit=32)
     means = (_number(row.baseline_mean), _number(row.candidate_mean), _number(row.estimate))
-    return (row.verdict + tier, name, cell, rule, *means, interval, str(row.n_items))
+    return (row.verdict + tier, name, cell, rule_text(row), *means, interval, str(row.n_items))
 
 
 def _number(value: float | None) -> str:

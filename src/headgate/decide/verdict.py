@@ -12,6 +12,7 @@ from headgate.store.provenance import Git
 
 Word = Literal["pass", "fail", "inconclusive", "invalid"]
 Tier = Literal["blocking", "warning", "monitor"]
+Against = Literal["baseline", "anchor"]
 RuleName = Literal["margin", "min", "max", "max_ratio", "zero_tolerance"]
 
 EXIT_CODES: Final[dict[Word, int]] = {"pass": 0, "fail": 1, "invalid": 3, "inconclusive": 20}
@@ -38,6 +39,8 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
         The gate: metric, tier, and which rule it is.
     cell : dict
         What the row is about, such as ``{"model": "small"}``.
+    against : str or None
+        ``baseline`` or ``anchor``; null for rules that judge the candidate alone.
     margin : float or None
         The declared bound of the rule: margin, min, max or max_ratio; null for zero_tolerance.
     estimate, low, high : float or None
@@ -53,12 +56,16 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Seeds of the same items that would decide; null where no number of them would, or one seed tells nothing.
     mde : float or None
         Smallest true change that would be seen with 80 % power.
+    seed_share : float or None
+        Share of the estimate's variance that is noise of seeds, which more seeds take away; the rest is how items
+        differ, which only more items do. Null where an item has one seed.
     """
 
     name: str
     tier: Tier
     rule: RuleName
     cell: dict[str, str]
+    against: Against | None
     margin: float | None
     estimate: float | None
     low: float | None
@@ -75,6 +82,7 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     needed_items: int | None
     needed_seeds: int | None
     mde: float | None
+    seed_share: float | None
     flags: list[str]
     reason: str
 
@@ -101,16 +109,49 @@ class ItemRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class LookRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A blocking row at one look: its limits at the look's level, and its word, which stays once it is pass or fail."""
+    """A blocking row at one look: its limits at the look's level, and its word, which stays once it is pass or fail.
+
+    ``against`` and ``seed_share`` are those of :class:`MetricRow`.
+    """
 
     name: str
     rule: RuleName
     cell: dict[str, str]
+    against: Against | None
     estimate: float | None
     low: float | None
     high: float | None
     confidence: float
     verdict: Word
+    seed_share: float | None = None
+
+
+class DriftRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A stored baseline that was drawn again in part, and whether it still answers as it did.
+
+    Attributes
+    ----------
+    name : str
+        The metric.
+    cell : dict
+        Prompt and model of the baseline.
+    stored_mean, drawn_mean : float or None
+        On the items that were drawn again.
+    low, high : float or None
+        Limits of the difference, drawn - stored, at ``confidence`` (two-sided, that of the look).
+    drifted : bool
+        Whether they leave out 0.
+    """
+
+    name: str
+    cell: dict[str, str]
+    stored_mean: float | None
+    drawn_mean: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    n_items: int
+    drifted: bool
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -122,12 +163,17 @@ class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         Its number, from 1.
     n_items : int
         Items of the prefix that it waited for.
+    seeds : int
+        Of each item.
     fraction : float
-        Their share of all items.
+        Share of all that may be asked.
+    rows : list of LookRow
+        Of the cells that were asked for it.
     """
 
     look: int
     n_items: int
+    seeds: int
     fraction: float
     rows: list[LookRow]
 
@@ -190,6 +236,8 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         Looks of a check; empty otherwise.
     look_plan : str or None
         Content id of the order of the items and of the looks, which were fixed before the first request.
+    drift : list of DriftRow
+        What a stored baseline that was drawn again in part has come to, at the last look.
     """
 
     verdict: Word
@@ -205,6 +253,7 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     items: list[ItemRow] = []
     looks: list[Look] = []
     look_plan: str | None = None
+    drift: list[DriftRow] = []
 
     def to_json(self) -> bytes:
         """Return indented JSON; what is not a finite number stands as null."""

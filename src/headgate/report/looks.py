@@ -45,7 +45,12 @@ def looks_svg(verdict: Verdict, *, row: int = 0) -> str:
 
 
 def _is(found: LookRow, wanted: MetricRow) -> bool:
-    return (found.name, found.rule, found.cell) == (wanted.name, wanted.rule, wanted.cell)
+    return (found.name, found.rule, found.cell, found.against) == (
+        wanted.name,
+        wanted.rule,
+        wanted.cell,
+        wanted.against,
+    )
 
 
 def _drawn(wanted: MetricRow, seen: Sequence[tuple[Look, LookRow]]) -> str:

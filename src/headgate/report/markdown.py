@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.decide.table import SHOWN_ITEMS
+from headgate.decide.table import SHOWN_ITEMS, rule_text
 from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
 from headgate.report.inert import markdown
 
@@ -46,12 +46,11 @@ def _worse_items(verdict: Verdict) -> list[str]:
 
 def _row(row: MetricRow) -> str:
     tier = "" if row.tier == "blocking" else f" ({row.tier})"
-    rule = row.rule if row.margin is None else f"{row.rule} {row.margin:g}"
     cells = [
         f"{_MARKS[row.verdict]} {row.verdict}{tier}",
         markdown(row.name),
         markdown(" ".join(row.cell.values())),
-        markdown(rule),
+        markdown(rule_text(row)),
         *map(_number, (row.baseline_mean, row.candidate_mean, row.estimate)),
         f"{_number(row.low)} … {_number(row.high)}",
         str(row.n_items),

@@ -36,7 +36,9 @@ class Exits:
     below: Floats
 
 
-def spending_boundaries(fractions: ArrayLike, *, alpha: float, kind: Spending = "obrien-fleming") -> Floats:
+def spending_boundaries(
+    fractions: ArrayLike, *, alpha: float, kind: Spending = "obrien-fleming", clock: ArrayLike | None = None
+) -> Floats:
     """Return the z boundary of each look of a one-sided group-sequential test.
 
     Parameters
@@ -49,6 +51,10 @@ def spending_boundaries(fractions: ArrayLike, *, alpha: float, kind: Spending = 
     kind : str
         What is spent by fraction t: ``obrien-fleming`` 2 (1 - Phi(z_{1 - alpha/2} / sqrt t)), ``pocock``
         alpha ln(1 + (e - 1) t), ``power`` alpha t^2.
+    clock : array_like, shape (n_looks,), optional
+        The t by which alpha is spent, strictly rising, where it is not the information: the fractions then only say
+        how closely looks hang together. Fractions whose ratios are too small give boundaries that are too high, and
+        so keep alpha (Slepian, 1962).
 
     Returns
     -------
@@ -70,7 +76,9 @@ def spending_boundaries(fractions: ArrayLike, *, alpha: float, kind: Spending = 
     [4.229, 2.888, 2.298, 1.962, 1.74]
     """
     t = as_fractions(fractions)
-    spent = _spent(t, alpha, kind)
+    spent = _spent(t if clock is None else as_fractions(clock), alpha, kind)
+    if spent.size != t.size:
+        raise StatisticsError(f"clock must give one time for each of {t.size} looks, not {spent.size}")
     times, boundaries, paths = t.tolist(), np.empty(t.size), Paths.start()
     for look, spend in enumerate(np.diff(spent, prepend=0.0).tolist()):
         boundaries[look] = z = _boundary(paths, times[look], spend)
@@ -79,7 +87,9 @@ def spending_boundaries(fractions: ArrayLike, *, alpha: float, kind: Spending = 
     return boundaries
 
 
-def look_levels(fractions: ArrayLike, *, alpha: float, kind: Spending = "obrien-fleming") -> Floats:
+def look_levels(
+    fractions: ArrayLike, *, alpha: float, kind: Spending = "obrien-fleming", clock: ArrayLike | None = None
+) -> Floats:
     """Return the one-sided level that the interval at each look is asked for: 1 - Phi of its boundary.
 
     Limits at these levels are repeated confidence limits: with probability 1 - alpha they hold at all looks at once,
@@ -87,7 +97,7 @@ def look_levels(fractions: ArrayLike, *, alpha: float, kind: Spending = "obrien-
 
     Parameters
     ----------
-    fractions, alpha, kind
+    fractions, alpha, kind, clock
         As for :func:`spending_boundaries`.
 
     Returns
@@ -110,7 +120,7 @@ def look_levels(fractions: ArrayLike, *, alpha: float, kind: Spending = "obrien-
     >>> look_levels([0.5, 1.0], alpha=0.05).round(4).tolist()
     [0.0056, 0.0482]
     """
-    levels: Floats = ndtr(-spending_boundaries(fractions, alpha=alpha, kind=kind))
+    levels: Floats = ndtr(-spending_boundaries(fractions, alpha=alpha, kind=kind, clock=clock))
     return levels
 
 

@@ -353,7 +353,18 @@ class Policy(Part):
     max_error_rate: float = Field(
         0.01, ge=0, lt=1, description="Share of errored jobs above which the verdict is invalid"
     )
-    max_seeds: int | None = Field(None, ge=1, description="Most seeds that check may add (adaptive seeds)")
+    max_seeds: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Seeds that `check` may go up to where they would decide, once all items are asked",
+    )
+    redraw: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of the items of a stored baseline that `check` asks again, to see it has not drifted",
+    )
 
 
 class Budget(Part):
