@@ -56,13 +56,14 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """Run lanes and workers on a virtual clock, the slow simulations of error rates, and print the acceptance table."""
+    """Run lanes on a virtual clock, the slow simulations of error rates, whole checks; print the tables."""
     session.install("-e", ".", *groups("tests"))
     tests = [f"tests/execute/test_{name}.py" for name in ("lanes", "lane_simulations", "concurrency", "bucket", "pool")]
     session.run("pytest", *tests, "--timeout=3600", *session.posargs)
     rates = ("tests/stats", "tests/decide", "tests/conduct")
     session.run("pytest", *rates, "-m", "slow", "--timeout=3600", *session.posargs)
     session.run("python", "tests/acceptance.py")
+    session.run("python", "tests/whole_checks.py")
 
 
 @nox.session

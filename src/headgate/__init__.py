@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         scan_scores,
         score_run,
         stream,
+        stream_check,
         verify,
     )
 
@@ -48,6 +49,7 @@ __all__ = [
     "score_run",
     "stats",
     "stream",
+    "stream_check",
     "testing",
     "verify",
 ]

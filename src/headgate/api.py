@@ -8,8 +8,9 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from inspect import isawaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack
 
 from headgate.conduct.loop import run_loop
 from headgate.conduct.prepare import prepare
@@ -56,6 +57,7 @@ __all__ = [
     "scan_scores",
     "score_run",
     "stream",
+    "stream_check",
     "verify",
 ]
 
@@ -547,33 +549,90 @@ def check(
     )
 
 
-async def check_async(
-    suite: Suite,
-    *,
-    out: RunPath,
-    baseline: RunPath | None = None,
-    anchor: RunPath | None = None,
-    client: httpx.AsyncClient | None = None,
-    transport: TransportName | None = None,
-    watch: Watch | None = None,
-    on_look: Callable[[Look], object] | None = None,
-    metrics_file: RunPath | None = None,
-    log_file: RunPath | None = None,
-) -> CheckSummary:
+class CheckOptions(TypedDict, total=False):
+    """Keywords of :func:`check`."""
+
+    out: Required[RunPath]
+    baseline: RunPath | None
+    anchor: RunPath | None
+    client: httpx.AsyncClient | None
+    transport: TransportName | None
+    watch: Watch | None
+    on_look: Callable[[Look], object] | None
+    metrics_file: RunPath | None
+    log_file: RunPath | None
+
+
+async def check_async(suite: Suite, **options: Unpack[CheckOptions]) -> CheckSummary:
     """Run a suite until its verdict stands, inside an asyncio event loop; as :func:`check`."""
     from headgate.conduct.check import Checker, most_seeds
 
-    options = _options(client, transport, metrics_file, log_file)
-    prepared = prepare(suite, Path(out), seeds=most_seeds(suite))
+    given: dict[str, Any] = {name: options.get(name) for name in ("client", "transport", "metrics_file", "log_file")}
+    run_options = _options(**given)
+    prepared = prepare(suite, Path(options["out"]), seeds=most_seeds(suite))
     try:
-        checker = Checker(prepared, options=options, baseline=_path(baseline), anchor=_path(anchor), on_look=on_look)
+        checker = Checker(
+            prepared,
+            options=run_options,
+            baseline=_path(options.get("baseline")),
+            anchor=_path(options.get("anchor")),
+            on_look=options.get("on_look"),
+        )
     except BaseException:
         prepared.store.close()
         raise
-    summary = await checker.complete(watch)
+    summary = await checker.complete(options.get("watch"))
     if checker.stopped and not (checker.expired and checker.looked):
         raise Interrupted(f"stopped with {summary.done:,} jobs done; the same call resumes")
     return checker.summary(summary)
+
+
+async def stream_check(suite: Suite, **options: Unpack[CheckOptions]) -> AsyncGenerator[Look | CheckSummary, None]:
+    """Run a suite until its verdict stands, and yield each look, then what it came to; keywords as :func:`check`.
+
+    Nothing is asked beyond a look before the next one is wanted. Leaving the loop early ends the check, which stays
+    resumable.
+
+    Examples
+    --------
+    >>> import asyncio, headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="sums",
+    ...     items=[{"question": f"{n} + 1 = ?", "target": n + 1} for n in range(400)],
+    ...     prompts={"old": "{{ question }}", "new": "Sum: {{ question }}"},
+    ...     models=[{"id": "small", "provider": "simulated",
+    ...              "simulate": {"accuracy": {"old": 0.95, "new": 0.5}, "latency_s": 0}}],
+    ...     scorers=[{"name": "correct", "type": "exact_match"}],
+    ...     compare={"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}},
+    ...     gates=[{"metric": "correct", "margin": 0.05}],
+    ... )
+    >>> async def collect(out):
+    ...     return [step async for step in hg.stream_check(suite, out=out)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     *looks, done = asyncio.run(collect(folder + "/run"))
+    >>> [look.n_items for look in looks], done.verdict.verdict
+    ([80], 'fail')
+    """
+    looks: asyncio.Queue[Look | None] = asyncio.Queue()
+    told = options.get("on_look")
+
+    async def hand_over(look: Look) -> None:
+        if told is not None and isawaitable(answer := told(look)):
+            await answer
+        looks.put_nowait(look)
+        await looks.join()
+
+    options["on_look"] = hand_over
+    work = asyncio.create_task(check_async(suite, **options))
+    work.add_done_callback(lambda _: looks.put_nowait(None))
+    try:
+        while (look := await looks.get()) is not None:
+            yield look
+            looks.task_done()
+        yield await work
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
 
 def compare(
