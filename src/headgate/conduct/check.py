@@ -44,7 +44,7 @@ class CheckSummary:
     run : RunSummary
         The jobs behind it; jobs that were not needed have no row.
     planned : int
-        Jobs that asking every item would have taken.
+        Jobs that asking every item, with as many seeds as there may be, would have taken.
     """
 
     verdict: Verdict
@@ -62,7 +62,8 @@ class Checker(Conductor):
 
     A prefix is asked whole before it is looked at, so nothing of what comes later is paid for in advance, and slow
     failures cannot hide behind quick answers. What is stored decides: a check that was killed and is started again
-    makes the same looks, and comes to the same verdict.
+    makes the same looks, and comes to the same verdict. Rows are scored between the jobs of a look and the look itself,
+    while lanes and connections are open: a scorer that asks a model belongs there (:meth:`_with`).
 
     Parameters
     ----------
