@@ -76,7 +76,7 @@ def outcome(folder: Path, number: int, drop: float) -> Outcome:
 def first_answered(folder: Path, number: int, drop: float) -> str:
     """Return what the items say that answer first in both arms, all of them asked at once (the control)."""
     out = folder / f"first-{number}"
-    hg.run(suite(number, drop, latency_s=0.1), out=out)
+    hg.run(suite(number, drop, latency_s=0.5), out=out)
     rows = hg.scan(out).select("item_id", "prompt", "latency_s").collect()
     scores = hg.scan_scores(out).select("item_id", "prompt", "value").collect()
     arms = rows.join(scores, on=["item_id", "prompt"]).pivot("prompt", index="item_id", values=["value", "latency_s"])
@@ -129,13 +129,15 @@ def share(said: Sequence[bool]) -> float:
 
 
 def table(found: dict[float, list[Outcome]]) -> list[str]:
+    """Return a line for each habit: what it says and takes at each drop, `fails` where nothing has changed."""
     rows = {drop: habits(outcomes) for drop, outcomes in found.items()}
-    heads = "".join(f" {100 * drop:.0f} points: passes | fails | jobs | USD |" for drop in rows)
-    lines = [f"| |{heads}", "|---|" + "---|" * (4 * len(rows))]
+    heads = "".join(f" {100 * drop:.0f} points: passes |{'' if drop else ' fails |'} jobs | USD |" for drop in rows)
+    lines = [f"| |{heads}", "|" + "---|" * (heads.count("|") + 1)]
     for ways in zip(*rows.values(), strict=True):
         cells = "".join(
-            f" {100 * way.passes:.1f} % | {100 * way.fails:.1f} % | {way.jobs:.0f} | {way.jobs * USD_PER_JOB:.2f} |"
-            for way in ways
+            f" {100 * way.passes:.0f} % |{'' if drop else f' {100 * way.fails:.0f} % |'} "
+            f"{way.jobs:.0f} | {way.jobs * USD_PER_JOB:.2f} |"
+            for drop, way in zip(rows, ways, strict=True)
         )
         lines.append(f"| {ways[0].name} |{cells}")
     return lines
