@@ -20,6 +20,7 @@ from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TRANSPORTS, TransportName
+from headgate.registry.labels import load_prompt
 from headgate.result import Result
 from headgate.shard import choose_shard
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
@@ -30,6 +31,7 @@ from headgate.store.run import RunStore, count_statuses
 from headgate.store.verify import verify
 from headgate.suite.files import load_suite
 from headgate.suite.model import Suite
+from headgate.suite.prompts import Prompt
 
 if TYPE_CHECKING:
     import httpx
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Estimate",
+    "Prompt",
     "Result",
     "Run",
     "Suite",
@@ -48,6 +51,7 @@ __all__ = [
     "check_async",
     "compare",
     "gate",
+    "load_prompt",
     "load_suite",
     "merge",
     "run",
