@@ -1,6 +1,8 @@
 """Handlebars as dotprompt uses it: its helpers, and the markers that turn one rendered text into messages.
 
-The engine is an extra, ``dotpromptz-handlebars``; templates with nothing but plain variables do without it.
+The engine is an extra, ``dotpromptz-handlebars``; templates with nothing but plain variables do without it. Where it
+and Handlebars.js, which dotprompt means, treat a template differently (white space beside tags that stand alone on a
+line), the template is refused: what is rendered here is what is rendered there.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +20,9 @@ ROLES: Final = {"system": "system", "user": "user", "model": "assistant"}
 """dotprompt's roles, and what they are called on the wire."""
 
 _UNSENT: Final = ("media", "section")
+_TAG: Final = re.compile(r"\{\{!--.*?--~?\}\}|\{\{\{.*?\}\}\}|\{\{.*?\}\}", re.DOTALL)
+_ALONE: Final = re.compile(r"\{\{\{?~?\s*(?:[!#/>^]|else\b)")
+"""Tags that take their line with them when nothing else stands on it."""
 
 
 class HandlebarsTemplate:
@@ -57,6 +62,8 @@ class HandlebarsTemplate:
         # Values cannot hold a marker that nobody can guess: they never begin a message.
         self._marker = f"\0{secrets.token_hex(8)}:"
         self._split = re.compile(rf"{self._marker}(\w*)\0")
+        for text in (source, *(partials or {}).values()):
+            self._refuse_uncertain(text)
         engine = self._engine()
         try:
             for name, text in (partials or {}).items():
@@ -64,6 +71,15 @@ class HandlebarsTemplate:
             self._render: Callable[[Mapping[str, Any]], str] = engine.compile(source)
         except Exception as error:  # the engine's own: what they say is what is wrong with the template
             raise self._error(f"is not a Handlebars template: {error}", value=source) from error
+
+    def _refuse_uncertain(self, source: str) -> None:
+        uncertain = next(_uncertain(source), None)
+        if uncertain is not None:
+            raise self._error(
+                "is Handlebars that engines render differently",
+                value=uncertain,
+                mend="end the line after a tag that begins one, and leave out ~, \\{{, {{{{ and }}} beside blocks",
+            )
 
     def _engine(self) -> Any:
         try:
@@ -126,19 +142,19 @@ def split_messages(pieces: Iterable[tuple[str, str]], *, role: str) -> list[tupl
     """
     messages: list[tuple[str, str]] = []
     spoken = ""
-    for kind, text in pieces:
+    for kind, text in (*pieces, ("role", "")):
         if kind == "text":
-            spoken += text if text.strip() else ""
+            spoken += text
             continue
-        if spoken:
+        if spoken.strip():
             messages.append((role, spoken))
         role, spoken = ROLES[text or "model"], ""
-    return [*messages, (role, spoken)] if spoken else messages
+    return messages
 
 
 def _json(args: list[Any], options: Any) -> str:
-    if not args:
-        return ""
+    if not args or args[0] is None:
+        raise ValueError("{{json}} of null, or of what the item lacks, is written differently by engines")
     indent = int(options.hash_value("indent") or 0)
     if indent:
         return json.dumps(args[0], ensure_ascii=False, indent=indent)
@@ -161,3 +177,23 @@ def _kind(value: Any) -> str:
     if value is None or isinstance(value, bool | str):
         return type(value).__name__
     return "number" if isinstance(value, int | float) else "object"
+
+
+def _uncertain(source: str) -> Iterator[str]:
+    """Yield the tags beside which engines treat white space, escapes or braces differently."""
+    if raw := re.search(r"\{\{\{\{|\\\{\{", source):
+        yield raw[0]
+    tags = list(_TAG.finditer(source))
+    for before, tag, after in zip([None, *tags], tags, [*tags[1:], None], strict=False):
+        text, triple = tag[0], tag[0].startswith("{{{")
+        alone = _ALONE.match(text) is not None
+        follows = source[tag.end() : after.start() if after else len(source)]
+        cut = text.endswith("~}}") or (after is not None and after[0].startswith("{{~"))
+        beside = alone or (after is not None and _ALONE.match(after[0]) is not None)
+        first = before is None and alone and text.startswith("{{~")
+        # A tag that begins its line, and that blanks and another tag follow on it.
+        line = source[before.end() if before else 0 : tag.start()]
+        begins = (before is None or "\n" in line) and not line[line.rfind("\n") + 1 :].strip(" \t")
+        crowded = alone and begins and after is not None and follows != "" and not follows.strip(" \t")
+        if (cut and beside) or first or crowded or (alone and triple) or (follows.startswith("}") and not triple):
+            yield text

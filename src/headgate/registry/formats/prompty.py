@@ -15,7 +15,7 @@ from headgate.identity import canonical_json
 from headgate.registry.formats.frontmatter import split_frontmatter
 from headgate.registry.formats.parameters import WIRE_NAMES, wire_parameters
 from headgate.registry.source import Source
-from headgate.suite.plain import Language, canonical_form
+from headgate.suite.plain import Language
 from headgate.suite.problems import Problem, join_problems
 from headgate.suite.prompts import Prompt
 from headgate.suite.templates import Template
@@ -155,8 +155,6 @@ def _uncertain(messages: tuple[tuple[str, str], ...], language: Language) -> Ite
         return
     assigned = set[str]()
     for index, (_, text) in enumerate(messages):
-        if canonical_form(text, language) is not None:
-            continue
         if (index and _CUTS.match(text)) or (index < len(messages) - 1 and _CUT.search(text)):
             yield "a template cuts white space (-) beside a line that begins a message"
         try:
