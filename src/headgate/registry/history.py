@@ -63,7 +63,7 @@ def prompt_history(git: Repository, address: str, *, start: str) -> list[Change]
         return entry.digest, None if gone or entry.prompt is not None else entry.problem
 
     changes = list(_changes(git, probe, start=start, path=under or "."))
-    if not changes:
+    if all(change.digest is None for change in changes):
         raise ConfigError("is no prompt in any commit of this history", value=address, mend=_mend(git))
     return changes
 
@@ -96,7 +96,7 @@ def _changes(git: Repository, probe: Probe, *, start: str, path: str) -> Iterato
     for commit in git.commits(start, path):
         digest, problem = known(commit.id)
         before = {known(parent)[0] for parent in commit.parents} or {None}
-        if digest not in before or (problem and not commit.parents):
+        if digest not in before:
             about = tuple((on, note) for on, note in notes if digest in note["prompt_digests"].values())
             yield Change(commit, digest, problem, about)
 
