@@ -21,14 +21,16 @@ class _Read(Protocol):
 OWN_ENDINGS: Final = (*github_models.ENDINGS, *dotprompt.ENDINGS, *prompty.ENDINGS)
 """Endings that nothing but a prompt has."""
 
-_READERS: Final[tuple[tuple[tuple[str, ...], str, _Read], ...]] = (
+READERS: Final[tuple[tuple[tuple[str, ...], str, _Read], ...]] = (
     (github_models.ENDINGS, github_models.TITLE, github_models.read),
     (dotprompt.ENDINGS, dotprompt.TITLE, dotprompt.read),
     (prompty.ENDINGS, prompty.TITLE, prompty.read),
     (text.ENDINGS, text.TITLE, text.read),
     (promptfoo.CHATS, promptfoo.TITLE, promptfoo.read_chat),
 )
-_FORMATS: Final = {ending: (title, read) for endings, title, read in _READERS for ending in endings}
+"""Endings, title and reader of every format, in the order in which endings are tried."""
+
+_FORMATS: Final = {ending: (title, read) for endings, title, read in READERS for ending in endings}
 _ADDRESS: Final = re.compile(r"(?P<path>.+)#(?P<number>[1-9][0-9]*)", re.DOTALL)
 
 
