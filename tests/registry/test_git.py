@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from headgate.errors import ConfigError
-from headgate.registry.git import GitError, Repository, shown_path
+from headgate.errors import ConfigError, GitError
+from headgate.registry.git import Repository, shown_path
 from repositories import Repo
 
 ODD = ["-n.txt", "a b.txt", "line\nfeed.txt", "ünï.txt", "quo\"te'.txt", ":(glob)*.txt", "tab\t.txt"]

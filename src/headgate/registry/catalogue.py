@@ -191,7 +191,7 @@ def prompt_addresses(entry: SuiteEntry) -> Iterator[tuple[str, str | None]]:
 def problem_of(prompt: Prompt) -> str | None:
     """Return why a prompt cannot be sent, if so."""
     try:
-        assert prompt.templates
+        prompt.compiled()
     except ConfigError as error:
         return str(error)
     return None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from headgate.errors import ConfigError, HeadgateError
+from headgate.errors import ConfigError, GitError
 
 NOTES_REF: Final = "refs/notes/headgate"
 _TIMEOUT_S: Final = 120.0
@@ -20,10 +20,6 @@ _NOBODY: Final = {
     for what, value in (("NAME", "headgate"), ("EMAIL", "headgate@localhost"))
 }
 _FIELDS: Final = "%H%x1f%P%x1f%cI%x1f%s"
-
-
-class GitError(HeadgateError):
-    """git is not there, or refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +146,7 @@ class Repository:
 
     def notes(self) -> dict[str, str]:
         """Return the annotated objects, id to the blob of the note."""
-        try:
-            output = self.run("notes", f"--ref={NOTES_REF}", "list")
-        except GitError:
-            return {}
+        output = self.run("notes", f"--ref={NOTES_REF}", "list")
         return {line.split(" ")[1]: line.split(" ")[0] for line in output.decode().splitlines()}
 
     def write_note(self, commit: str, text: bytes) -> None:

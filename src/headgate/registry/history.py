@@ -79,7 +79,7 @@ def label_history(git: Repository, name: str, label: str, *, start: str) -> list
 
     def probe(commit: str) -> tuple[str | None, str | None]:
         try:
-            found = read_labels(CommitTree(git, commit)).get(name, {}).get(label)
+            found = read_labels(CommitTree(git, commit, under=LABELS)).get(name, {}).get(label)
         except ConfigError as error:
             return None, str(error)
         return None if found is None else found.digest, None

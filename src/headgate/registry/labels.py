@@ -82,8 +82,7 @@ def write_label(root: Path, *, name: str, label: str, address: str) -> Label:
     """
     file = root / FILE
     labels = parse_labels(read_disk(file), file) if file.exists() else {}
-    prompt = read_prompt(root / address, name=name)
-    assert prompt.templates
+    prompt = read_prompt(root / address, name=name).compiled()
     made = Label(address, prompt.digest)
     labels.setdefault(name, {})[label] = made
     prompts = {
@@ -158,8 +157,7 @@ def load_prompt(name: str, *, label: str | None = None, root: str | os.PathLike[
                 file=folder / to.file,
                 mend=f"restore the file, or promote it: headgate prompts label {name} {label} {to.file}",
             )
-    assert prompt.templates
-    return prompt
+    return prompt.compiled()
 
 
 def _find(file: Path, name: str, label: str) -> Label:

@@ -138,9 +138,7 @@ def load_prompts(suite: Suite) -> tuple[Prompt, ...]:
     >>> [(prompt.name, prompt.messages) for prompt in load_prompts(suite)]
     [('plain', (('user', '{{ question }}'),)), ('short', (('user', 'Briefly: {{ question }}'),))]
     """
-    prompts = tuple(_load(suite, name) for name in suite.prompts)
-    for prompt in prompts:
-        assert prompt.templates  # compiled here, so that a mistake is found before anything runs
+    prompts = tuple(_load(suite, name).compiled() for name in suite.prompts)
     _refuse_conflicts(suite, prompts)
     _refuse_twins(suite, prompts)
     return prompts

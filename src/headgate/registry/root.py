@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headgate.errors import ConfigError
-from headgate.registry.git import GitError, Repository
+from headgate.errors import ConfigError, GitError
+from headgate.registry.git import Repository
 from headgate.registry.labels import FILE as LABELS
 from headgate.registry.lock import FILE as LOCK
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from headgate.errors import ConfigError
-from headgate.registry.git import GitError, Repository, shown_path
+from headgate.errors import ConfigError, GitError
+from headgate.registry.git import Repository, shown_path
 from headgate.registry.source import Source
 from headgate.suite.plain import unix_lines
 

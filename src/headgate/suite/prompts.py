@@ -118,6 +118,17 @@ class Prompt:
             return HandlebarsTemplate(source, partials=self.partials, file=self.file, where=where)
         return PlainTemplate(source, self.language, file=self.file, where=where)
 
+    def compiled(self) -> Prompt:
+        """Return the prompt, whose templates have been compiled: a mistake is found before anything runs.
+
+        Raises
+        ------
+        ConfigError
+            As :attr:`templates`.
+        """
+        _ = self.templates
+        return self
+
     @property
     def variables(self) -> frozenset[str] | None:
         """Columns that the templates name; None where Handlebars decides while it renders.
@@ -158,8 +169,11 @@ class Prompt:
             if isinstance(template, HandlebarsTemplate):
                 found = template.messages(values, role=role, row=row)
                 filled += [{"role": spoken, "content": text} for spoken, text in found]
-            else:
-                filled.append({"role": role, "content": template.render(values, row=row).strip(cut)})
+                continue
+            text = template.render(values, row=row).strip(cut)
+            if cut is None and not text:  # Prompty's first version fails, or gives the next text to another
+                raise ConfigError(f"leaves a message empty{f' for {row}' if row else ''}", file=self.file, value=role)
+            filled.append({"role": role, "content": text})
         if not filled:
             raise ConfigError(f"leaves no message{f' for {row}' if row else ''}", file=self.file, field=self.name)
         return filled

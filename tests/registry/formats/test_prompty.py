@@ -108,6 +108,19 @@ def test_version_1_trims_all_white_space_and_keeps_its_names(tmp_path):
         prompt.fill({})
 
 
+def test_version_1_begins_no_message_with_the_last_line(tmp_path):
+    assert prompty(tmp_path, "Hi\nuser:\n", V1).messages == (("system", "Hi\nuser:"),)
+    assert prompty(tmp_path, "Hi\ndeveloper:\nx", V1).messages == (("system", "Hi\ndeveloper:\nx"),)
+    assert prompty(tmp_path, "Hi\nfunction:\nx").messages == (("system", "Hi\nfunction:\nx"),)
+
+
+def test_version_1_has_no_empty_message(tmp_path):
+    prompt = prompty(tmp_path, "system:\n{% if q %}{{ q }}{% endif %}\nuser:\nHi\n", V1)
+    assert len(prompt.fill({"q": "x"})) == 2
+    with pytest.raises(ConfigError, match="'system' leaves a message empty for row 3"):
+        prompt.fill({"q": ""}, row="row 3")
+
+
 def test_version_2_trims_line_breaks_only(tmp_path):
     assert prompty(tmp_path, "system:\n\n  Be kind.  \n\nuser:\n{{q}}\n").messages == (
         ("system", "  Be kind.  "),
@@ -149,6 +162,7 @@ def test_mustache_is_rendered_where_it_is_the_value_itself(tmp_path):
         ("user:\nHi", "model: {options: {temperature: '${env:T}'}}", "a value is read from elsewhere (${...})"),
         ('user[name="Al"]:\nHi', "name: x", "the message 'user[name=\"Al\"]:' has attributes, which are not sent"),
         ("function:\nHi", V1, "the role 'function' answers a call that was never made"),
+        ("system:\n\nuser:\nHi", V1, "a message without text stands before another one"),
         ("user:\n![a](b.png)", V1, "an image in a message is sent as a part of its own"),
         ("system:\n{% set a = q %}\nuser:\n{{ a }}", "name: x", "'a' is set in one message and used in another"),
         ("system:\n{% if q %}x{% endif -%}\nuser:\nHi", "name: x", "a template cuts white space (-) beside a line"),

@@ -23,7 +23,8 @@ from headgate.suite.templates import Template
 ENDINGS: Final = (".prompty",)
 TITLE: Final = "Prompty"
 
-_ROLE: Final = re.compile(r"\s*#?\s*(system|user|assistant|developer|function)(\[[^\]]*\])?\s*:\s*", re.IGNORECASE)
+_ROLE: Final = re.compile(r"\s*#?\s*(system|user|assistant|developer)(\[[^\]]*\])?\s*:\s*", re.IGNORECASE)
+_FIRST_ROLE: Final = re.compile(r"\s*#?\s*(system|user|assistant|function)()\s*:\s*", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"!\[[^\]]*\]\(")
 _CUT: Final = re.compile(r"-[%}#]\}\s*\Z")
 _CUTS: Final = re.compile(r"\s*\{[%{#]-")
@@ -101,16 +102,27 @@ def _language(data: Mapping[str, Any], *, first: bool) -> Language:
 
 
 def _messages(body: str, *, first: bool) -> Iterator[tuple[str, str]]:
-    role, lines = "system", list[str]()
-    for line in [*body.removesuffix("\n").split("\n"), "user:"]:
-        found = _ROLE.fullmatch(line)
-        if found is None:
-            lines.append(line)
+    role, texts = "system", list[str]()
+    lines = body.removesuffix("\n").split("\n")
+    for line in lines[:-1] if first else lines:
+        begins = _begins(line, first=first)
+        if begins is None:
+            texts.append(line)
             continue
-        text = "\n".join(lines)
-        if text.strip() or (lines and not first):
-            yield role, text.strip() if first else text.strip("\n")
-        role, lines = found[1].lower(), []
+        yield from _message(role, texts, first=first)
+        role, texts = begins[1].lower(), []
+    # In the first version a line that begins a message must be followed by another.
+    yield from _message(role, texts + (lines[-1:] if first else []), first=first)
+
+
+def _begins(line: str, *, first: bool) -> re.Match[str] | None:
+    return (_FIRST_ROLE if first else _ROLE).fullmatch(line)
+
+
+def _message(role: str, lines: list[str], *, first: bool) -> Iterator[tuple[str, str]]:
+    text = "\n".join(lines)
+    if text.strip() or (lines and not first):
+        yield role, text.strip() if first else text.strip("\n")
 
 
 def _unsent(data: Mapping[str, Any], *, first: bool) -> Iterator[str]:
@@ -140,13 +152,25 @@ def _unsent(data: Mapping[str, Any], *, first: bool) -> Iterator[str]:
 def _unread(messages: tuple[tuple[str, str], ...], body: str, language: Language) -> Iterator[str]:
     """Yield what of the text becomes no text."""
     for line in body.split("\n"):
-        found = _ROLE.fullmatch(line)
+        found = _ROLE.fullmatch(line) if language != "prompty-v1" else None
         if found is not None and found[2]:
             yield f"the message {line.strip()!r} has attributes, which are not sent"
     if any(role == "function" for role, _ in messages):
         yield "the role 'function' answers a call that was never made"
+    if language == "prompty-v1" and _is_hollow(body):
+        yield "a message without text stands before another one"
     if language == "prompty-v1" and any(_IMAGE.search(text) for _, text in messages):
         yield "an image in a message is sent as a part of its own, and only text is sent"
+
+
+def _is_hollow(body: str) -> bool:
+    begun = False
+    for line in body.removesuffix("\n").split("\n")[:-1]:
+        begins = _begins(line, first=True) is not None
+        if begins and begun:
+            return True
+        begun = begins or (begun and not line.strip())
+    return False
 
 
 def _uncertain(messages: tuple[tuple[str, str], ...], language: Language) -> Iterator[str]:
