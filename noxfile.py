@@ -97,3 +97,12 @@ def llmock(session: nox.Session) -> None:
     folder = session.create_tmp()
     session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "@copilotkit/aimock", external=True)
     session.run("pytest", "tests/thirdparty/test_llmock.py", "-m", "slow", env={"LLMOCK_HOME": folder})
+
+
+@nox.session
+def handlebars(session: nox.Session) -> None:
+    """Render templates beside Handlebars.js (npm handlebars; needs Node.js)."""
+    session.install("-e", ".", *groups("tests"))
+    folder = session.create_tmp()
+    session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "handlebars", external=True)
+    session.run("pytest", "tests/thirdparty/test_handlebars.py", "-m", "slow", env={"HANDLEBARS_HOME": folder})

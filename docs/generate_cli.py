@@ -11,6 +11,7 @@ from headgate.cli.main import run_command
 
 PAGE = Path(__file__).parent / "cli.md"
 COMMANDS = ("demo", "init", "run", "score", "gate", "show", "compare", "merge", "verify")
+PROMPTS = ("list", "show", "diff", "log", "state", "lock", "verify", "label", "attach", "affected")
 HEAD = """# Command line
 
 Made by `python docs/generate_cli.py` from the commands' own help.
@@ -31,10 +32,10 @@ Made by `python docs/generate_cli.py` from the commands' own help.
 def cli_page() -> str:
     """Return the page."""
     parts = [HEAD]
-    for command in COMMANDS:
+    for command in (*COMMANDS, *(f"prompts {name}" for name in PROMPTS)):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            run_command([command, "--help"])
+            run_command([*command.split(), "--help"])
         text = "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
         parts.append(f"\n## headgate {command}\n\n```text\n{text}\n```\n")
     return "".join(parts)

@@ -70,6 +70,11 @@ of the templates.""",
 |---|---|
 | `.txt` `.md` `.jinja` `.jinja2` `.j2` | jinja2 template of one user message |
 | `.prompt.yml` `.prompt.yaml` | GitHub Models: messages, parameters, response format; plain `{{name}}` only |
+| `.prompt` | dotprompt: configuration, and a Handlebars template |
+| `.prompty` | Prompty: configuration, and messages with jinja2 |
+| `.json` `.yaml` `.yml`, `FILE.txt#2` | promptfoo: a chat, or one prompt of several; plain `{{ name }}` only |
+
+What each format's language may hold, and what is refused, stands in [Prompts](prompts.md).
 
 A plain text in place of the mapping is a path when it ends like one of these, else the template itself; a list is
 `messages`. Parameters in a prompt's file belong to the prompt and are sent with its jobs; a model that gives another

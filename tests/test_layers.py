@@ -42,6 +42,7 @@ FENCES = {
     "rich": {"report", "cli"},
     "typer": {"cli"},
     "jinja2": {"suite", "report"},
+    "dotpromptz_handlebars": {"suite.handlebars"},
     "pydantic": {"suite"},
     "yaml": {"suite", "registry"},
 }

@@ -70,6 +70,18 @@ def test_every_decision_is_in_the_index():
         assert f"({page.name})" in index
 
 
+def test_the_prompts_page_names_every_ending():
+    from headgate.registry.formats import promptfoo
+    from headgate.registry.load import READERS
+
+    page = (ROOT / "docs" / "prompts.md").read_text()
+    endings = [ending for known, _, _ in READERS for ending in known]
+    assert [ending for ending in endings if f"`{ending}`" not in page] == []
+    assert [
+        ending for ending in promptfoo.NUMBERED if f"{ending}#" not in page and ending not in {".jinja", ".jinja2"}
+    ] == []
+
+
 def test_every_page_link_leads_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from headgate import stats, testing
     from headgate.api import (
         Estimate,
+        Prompt,
         Result,
         Run,
         Suite,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         check_async,
         compare,
         gate,
+        load_prompt,
         load_suite,
         merge,
         run,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Estimate",
+    "Prompt",
     "Result",
     "Run",
     "Suite",
@@ -40,6 +43,7 @@ __all__ = [
     "check_async",
     "compare",
     "gate",
+    "load_prompt",
     "load_suite",
     "merge",
     "run",
@@ -56,12 +60,15 @@ __all__ = [
 
 __version__ = "0.1.0"
 
+# What an application loads with its prompts does not bring the engine along.
+_HOMES = {"load_prompt": "headgate.registry.labels", "Prompt": "headgate.suite.prompts"}
+
 
 def __getattr__(name: str) -> Any:
     if name in {"stats", "testing"}:
         return import_module(f"headgate.{name}")
     if name in __all__:
-        return getattr(import_module("headgate.api"), name)
+        return getattr(import_module(_HOMES.get(name, "headgate.api")), name)
     raise AttributeError(f"module 'headgate' has no attribute {name!r}")
 
 

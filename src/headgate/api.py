@@ -21,6 +21,7 @@ from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TRANSPORTS, TransportName
+from headgate.registry.labels import load_prompt
 from headgate.result import Result
 from headgate.shard import choose_shard
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
@@ -31,6 +32,7 @@ from headgate.store.run import RunStore, count_statuses
 from headgate.store.verify import verify
 from headgate.suite.files import load_suite
 from headgate.suite.model import Suite
+from headgate.suite.prompts import Prompt
 
 if TYPE_CHECKING:
     import httpx
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Estimate",
+    "Prompt",
     "Result",
     "Run",
     "Suite",
@@ -49,6 +52,7 @@ __all__ = [
     "check_async",
     "compare",
     "gate",
+    "load_prompt",
     "load_suite",
     "merge",
     "run",

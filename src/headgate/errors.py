@@ -7,6 +7,7 @@
     |   `-- PlanMismatch       2   the run directory holds another plan: names the keys that differ
     |-- StoreError             3   the disk refuses, or a file is not what it should be
     |   `-- StoreLocked        3   another process writes to this run directory
+    |-- GitError               3   git is not there, or refuses
     |-- EndpointError          3   an endpoint cannot serve this run at all (refused key, unknown host)
     |-- Interrupted          130   a signal stopped the run; what is committed stays and the run resumes
     `-- StatisticsError        3   an estimate is not defined for these values (also a ValueError)
@@ -93,6 +94,10 @@ class StoreError(HeadgateError):
 
 class StoreLocked(StoreError):
     """Another process writes to this run directory."""
+
+
+class GitError(HeadgateError):
+    """git is not there, or refuses."""
 
 
 class EndpointError(HeadgateError):

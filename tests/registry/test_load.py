@@ -56,7 +56,7 @@ responseFormat: json_schema
 jsonSchema: '{"name": "n", "schema": {"type": "object"}}'
 messages:
   - {role: system, content: "You are {{persona}}."}
-  - {role: user, content: "{{ q }} } {"}
+  - {role: user, content: "{{q}} } {"}
 testData: [{persona: x, expected: y}]
 evaluators: [{name: e, string: {contains: x}}]
 """
@@ -65,7 +65,7 @@ evaluators: [{name: e, string: {contains: x}}]
 @pytest.mark.usefixtures("here")
 def test_github_models_in_full():
     prompt = load("a.prompt.yml", FULL)
-    assert prompt.messages == (("system", "You are {{persona}}."), ("user", "{{ q }} } {"))
+    assert prompt.messages == (("system", "You are {{persona}}."), ("user", "{{q}} } {"))
     assert prompt.params == {
         "max_tokens": 50,
         "max_completion_tokens": 60,
@@ -136,7 +136,11 @@ def block(content):
     return "messages:\n  - role: user\n    content: |\n" + "".join(f"      {line}\n" for line in content.split("\n"))
 
 
-SUPPORTED = ".prompt.yml, .prompt.yaml, .txt, .md, .jinja, .jinja2, .j2"
+SUPPORTED = ".prompt.yml, .prompt.yaml, .prompt, .prompty, .txt, .md, .jinja, .jinja2, .j2, .json, .yaml, .yml"
+PROGRAM = (
+    "is a program or a table of promptfoo, and only a file with the text of a prompt is read; "
+    "write its text into a file of its own"
+)
 PLAIN = (
     "is not a plain {{name}}, which is all that a .prompt.yml file can hold; "
     "write a .jinja file for a template with logic"
@@ -147,14 +151,17 @@ PLAIN = (
     ("name", "text", "message"),
     [
         ("none.txt", None, "suite.yaml:4: prompts.p: 'none.txt' there is no such file"),
-        (
-            "a.prompty",
-            "x",
-            f"suite.yaml:4: prompts.p: 'a.prompty' is of no format that holds a prompt; use {SUPPORTED}",
-        ),
-        ("a.prompt", "x", f"suite.yaml:4: prompts.p: 'a.prompt' is of no format that holds a prompt; use {SUPPORTED}"),
-        ("a.yml", "x", f"suite.yaml:4: prompts.p: 'a.yml' is of no format that holds a prompt; use {SUPPORTED}"),
-        ("a.json", "x", f"suite.yaml:4: prompts.p: 'a.json' is of no format that holds a prompt; use {SUPPORTED}"),
+        ("a.pdf", "x", f"suite.yaml:4: prompts.p: 'a.pdf' is of no format that holds a prompt; use {SUPPORTED}"),
+        ("a.pdf#1", "x", f"suite.yaml:4: prompts.p: 'a.pdf#1' is of no format that holds a prompt; use {SUPPORTED}"),
+        ("a.json#1", "x", f"suite.yaml:4: prompts.p: 'a.json#1' is of no format that holds a prompt; use {SUPPORTED}"),
+        ("a.js", "x", f"a.js: {PROGRAM}"),
+        ("a.py", "x", f"a.py: {PROGRAM}"),
+        ("a.csv", "x", f"a.csv: {PROGRAM}"),
+        ("a.txt#2", None, "suite.yaml:4: prompts.p: 'a.txt#2' there is no such file"),
+        ("a.prompty", "x", "a.prompty:1: does not begin with ---"),
+        ("a.prompt", " ", "a.prompt: holds no template; write the prompt below the YAML"),
+        ("a.yml", "x", "a.yml: is no chat; write a list of {role, content}"),
+        ("a.json", "x", "a.json:1: is not JSON: Expecting value"),
         ("a.txt", " \n", "a.txt: is empty; write the prompt into it"),
         ("a.txt", b"a\n\xff", "a.txt:2: is not UTF-8; save the file as UTF-8"),
         (
@@ -232,6 +239,14 @@ PLAIN = (
         ("a.prompt.yml", block("{{ 1 + 1 }}"), f"a.prompt.yml:4: messages.0.content: '{{{{ 1 + 1 }}}}' {PLAIN}"),
         ("a.prompt.yml", block("{{true}}"), f"a.prompt.yml:4: messages.0.content: '{{{{true}}}}' {PLAIN}"),
         ("a.prompt.yml", block("{{#each q}}"), f"a.prompt.yml:4: messages.0.content: '{{{{#each q}}}}' {PLAIN}"),
+        (
+            "a.prompt.yml",
+            block("{{ q }}"),
+            (
+                "a.prompt.yml:4: messages.0.content: '{{ q }}' is not a plain {{name}}, "
+                "which is all that a .prompt.yml file can hold; write {{q}}"
+            ),
+        ),
         ("a.prompt.yml", block("{{-q-}}"), f"a.prompt.yml:4: messages.0.content: '{{{{-q-}}}}' {PLAIN}"),
         ("a.prompt.yml", block("x\ny {{ q"), f"a.prompt.yml:5: messages.0.content: '{{{{' {PLAIN}"),
     ],

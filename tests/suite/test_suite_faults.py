@@ -11,7 +11,7 @@ from headgate.errors import ConfigError
 from headgate.registry.load import load_prompts
 from headgate.suite.items import read_rows
 from headgate.suite.model import Gate, Items, Suite
-from headgate.suite.prompts import Template
+from headgate.suite.templates import Template
 
 FIELDS = {
     "name": "s",

@@ -32,7 +32,9 @@ def run_command(argv: Sequence[str] | None = None) -> int:
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else 0 if leave.code is None else INFRASTRUCTURE
     except HeadgateError as error:
-        sys.stderr.write(f"headgate: {error}\n")
+        from headgate.report.inert import terminal  # names of files and branches are anyone's
+
+        sys.stderr.write(f"headgate: {terminal(str(error))}\n")
         return error.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -25,7 +25,7 @@ from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_callable
 from headgate.suite.items import ItemFile
 from headgate.suite.model import Python, Regex, Scorer, Suite
-from headgate.suite.prompts import Template
+from headgate.suite.templates import Template
 
 if TYPE_CHECKING:
     import polars as pl

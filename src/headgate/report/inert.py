@@ -1,4 +1,4 @@
-"""Untrusted text made inert: what a prompt, a model or a file name says must never act in Markdown."""
+"""Untrusted text made inert: what a prompt, a model or a file name says must never act in Markdown or on a terminal."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def markdown(text: str, *, limit: int = 200) -> str:
     return "".join(
         character if character.isalnum() or character == " " else f"&#{ord(character)};" for character in shown
     )
+
+
+def terminal(text: str) -> str:
+    r"""Return text of several lines, whole, in which nothing but line feeds acts on a terminal.
+
+    Examples
+    --------
+    >>> terminal("a\x1b[2J\nb")
+    'a\\x1b[2J\nb'
+    """
+    return "\n".join(one_line(line, limit=len(line)) for line in text.split("\n"))

@@ -31,12 +31,15 @@ class ItemsFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PromptFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """One prompt: its digest, text, parameters, and the file it came from."""
+    """One prompt: its digest, what the digest covers, and the file it came from."""
 
     digest: str
     messages: list[tuple[str, str]]
     params: dict[str, Any]
     file: str | None
+    language: str = "jinja2"
+    defaults: dict[str, Any] = {}
+    partials: dict[str, str] = {}
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +182,13 @@ def _plan_facts(plan: Plan) -> PlanFacts:
     parts: dict[str, Any] = plan.parts
     prompts = {
         prompt.name: PromptFacts(
-            digest=prompt.digest, messages=list(prompt.messages), params=dict(prompt.params), file=prompt.file
+            digest=prompt.digest,
+            messages=list(prompt.messages),
+            params=dict(prompt.params),
+            file=prompt.file,
+            language=prompt.language,
+            defaults=dict(prompt.defaults),
+            partials=dict(prompt.partials),
         )
         for prompt in plan.prompts
     }

@@ -77,10 +77,21 @@ def read_document(path: Path) -> Document:
     ConfigError
         If the file is missing, of another kind, not UTF-8, or not of its format.
     """
-    reader = _READERS.get(path.suffix.lower())
+    return parse_document(lambda: read_text(path), path)
+
+
+def parse_document(read: Callable[[], str], file: Path) -> Document:
+    """Parse the text of a YAML, TOML or JSON file, which its name's ending tells apart.
+
+    Raises
+    ------
+    ConfigError
+        If it is of another kind, or not of its format.
+    """
+    reader = _READERS.get(file.suffix.lower())
     if reader is None:
-        raise ConfigError("is of no format that is read here", file=path, mend=f"use {', '.join(_READERS)}")
-    return reader(read_text(path), path)
+        raise ConfigError("is of no format that is read here", file=file, mend=f"use {', '.join(_READERS)}")
+    return reader(read(), file)
 
 
 def parse_yaml(text: str, file: Path) -> Document:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headgate.errors import ConfigError
-from headgate.suite.documents import read_document
+from headgate.suite.documents import Document, read_document
 from headgate.suite.model import Suite
 
 
@@ -42,7 +42,17 @@ def load_suite(path: str | Path) -> Suite:
     >>> suite.name, suite.items.rows, suite.file.name
     ('sums', [{'question': 'one and one', 'target': '2'}], 'suite.yaml')
     """
-    document = read_document(Path(path))
+    return make_suite(read_document(Path(path)))
+
+
+def make_suite(document: Document) -> Suite:
+    """Return the suite that a document declares.
+
+    Raises
+    ------
+    ConfigError
+        If anything in it is wrong; one error names every problem, one a line.
+    """
     if not isinstance(document.data, dict):
         raise ConfigError("is empty" if document.data is None else "is not a mapping", file=document.file)
     fields = {key: value for key, value in document.data.items() if key != "$schema"}

@@ -88,7 +88,10 @@ class Message(Part):
 class PromptSource(Part):
     """Where a prompt comes from: a file, inline text (one user message), or inline messages."""
 
-    path: str | None = Field(None, description="Prompt file: .txt, .md, .jinja, .j2 or .prompt.yml")
+    path: str | None = Field(
+        None,
+        description="Prompt file: .txt, .md, .j2, .prompt.yml, .prompt, .prompty, .json or .yaml",
+    )
     text: TemplateText | None = Field(None, description="Template of the single user message")
     messages: list[Message] | None = Field(None, description="Chat messages with templates", min_length=1)
 
@@ -513,7 +516,7 @@ class Suite(Part):
         return suite
 
 
-_PROMPT_FILE = re.compile(r"\.(txt|md|jinja|jinja2|j2|yml|yaml|json|prompt|prompty)$")
+_PROMPT_FILE = re.compile(r"\.(txt|md|jinja|jinja2|j2|yml|yaml|json|jsonl|prompt|prompty)(#[1-9][0-9]*)?$")
 
 
 def callable_name(call: Callable[..., Any]) -> str:
@@ -529,7 +532,7 @@ def _prompt_source(source: Any) -> Any:
         return source
     text = str(source)
     # A word with a slash or a suffix is no prompt: better a missing file than a path that is sent as a prompt.
-    is_word = not re.search(r"\s|{[{%]", text) and re.search(r"/|\.\w+$", text)
+    is_word = not re.search(r"\s|{[{%]", text) and re.search(r"/|\.\w+(#[1-9][0-9]*)?$", text)
     is_path = is_word or ("\n" not in text and "{{" not in text and _PROMPT_FILE.search(text))
     return {"path": text} if is_path else {"text": text}
 

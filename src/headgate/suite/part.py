@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from headgate.errors import ConfigError
 from headgate.identity import canonical_json
-from headgate.suite.prompts import Template
+from headgate.suite.templates import Template
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$", max_length=64)]
 """A name that is safe as a file stem, a column and an id."""

@@ -5,77 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
-
-import jinja2
-import jinja2.meta
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from typing import Any
 
 from headgate.errors import ConfigError
 from headgate.identity import canonical_json, digest
-
-_ENVIRONMENT: Final = ImmutableSandboxedEnvironment(
-    undefined=jinja2.StrictUndefined, keep_trailing_newline=True, autoescape=False
-)
-# A template names columns of the item and nothing else: `range` or `dict` would hide a missing column of that name.
-_ENVIRONMENT.globals.clear()
-del _ENVIRONMENT.filters["random"]  # a rendered prompt depends on the item alone
-
-
-class Template:
-    """A jinja2 template in the sandbox, where an undefined variable is an error.
-
-    Parameters
-    ----------
-    source : str
-        The template text.
-    file, where : str, optional
-        What an error names.
-
-    Raises
-    ------
-    ConfigError
-        If the text is not a template; on rendering, if a variable is missing or an operation is forbidden.
-
-    Examples
-    --------
-    >>> Template("Say {{ word | upper }}!").render({"word": "hi"})
-    'Say HI!'
-    >>> sorted(Template("{{ a }} {% if b %}{{ c.d }}{% endif %}").variables)
-    ['a', 'b', 'c']
-    """
-
-    def __init__(self, source: str, *, file: str | None = None, where: str | None = None) -> None:
-        self.source, self._file, self._where = source, file, where
-        try:
-            tree = _ENVIRONMENT.parse(source)
-            self._compiled = _ENVIRONMENT.from_string(tree)
-        except jinja2.TemplateSyntaxError as error:
-            raise ConfigError(
-                f"is not a jinja2 template: {error.message}", file=file, line=error.lineno, field=where, value=source
-            ) from error
-        self.variables: frozenset[str] = frozenset(jinja2.meta.find_undeclared_variables(tree))
-
-    def render(self, variables: Mapping[str, Any], *, row: str | None = None) -> str:
-        """Render with the columns of one item; ``row`` names the item in errors."""
-        try:
-            return self._compiled.render(variables)
-        except jinja2.UndefinedError as error:
-            names = ", ".join(sorted(map(str, variables))) or "none"
-            raise ConfigError(
-                f"cannot be rendered{f' for {row}' if row else ''}: {error.message}",
-                file=self._file,
-                field=self._where,
-                value=self.source,
-                mend=f"the item's columns are: {names}",
-            ) from error
-        except Exception as error:  # a template runs the user's own expressions: whatever they raise is their error
-            raise ConfigError(
-                f"cannot be rendered{f' for {row}' if row else ''}: {type(error).__name__}: {error}",
-                file=self._file,
-                field=self._where,
-                value=self.source,
-            ) from error
+from headgate.suite.handlebars import HandlebarsTemplate
+from headgate.suite.plain import Language, PlainTemplate, canonical_form, unix_lines
+from headgate.suite.templates import Template
 
 
 @dataclass(frozen=True)
@@ -85,55 +21,169 @@ class Prompt:
     Attributes
     ----------
     name : str
-        Its name in the suite; not part of the digest.
+        Its name in the suite or in the labels; not part of the digest.
     messages : tuple of (role, template source)
         Chat messages in order.
     params : mapping
-        Sampling parameters and response format that the prompt's file carries; merged with the model's.
+        Sampling parameters, tools and response format that the prompt's file carries, by their names on OpenAI's wire;
+        merged with the model's.
+    language : str
+        What the templates are written in.
+    defaults : mapping
+        Values of variables that an item does not have.
+    partials : mapping of str to str
+        Source of the templates that these include, by name.
+    refused : str, optional
+        Why the prompt can be read but not be sent as its format means it; rendering raises it.
     file : str, optional
         Where it came from; not part of the digest.
+    label : str, optional
+        The label by which it was loaded; not part of the digest.
 
     Examples
     --------
     >>> prompt = Prompt(name="v1", messages=(("user", "Hi {{ who }}"),))
     >>> prompt.render({"who": "you"})
     b'[{"content":"Hi you","role":"user"}]'
+    >>> prompt.digest == Prompt(name="v2", messages=(("user", "Hi {{who}}"),), language="handlebars").digest
+    True
     """
 
     name: str
     messages: tuple[tuple[str, str], ...]
     params: Mapping[str, Any] = field(default_factory=dict)
+    language: Language = "jinja2"
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    partials: Mapping[str, str] = field(default_factory=dict)
+    refused: str | None = None
     file: str | None = None
+    label: str | None = None
+
+    @cached_property
+    def content(self) -> dict[str, Any]:
+        """What the digest covers: the same in every file format, and nothing of where it stands.
+
+        White space counts, since the model sees it; line ends are line feeds, and the spaces inside ``{{ name }}`` do
+        not count. A message that is not plain names its language: it means what it means there.
+        """
+        messages = [self._message(*message) for message in self.messages]
+        content: dict[str, Any] = {"messages": messages, "params": dict(self.params)}
+        if self.defaults:
+            content["defaults"] = dict(self.defaults)
+        if self.partials:
+            content["partials"] = {name: digest(unix_lines(source)) for name, source in self.partials.items()}
+        return content
+
+    def _message(self, role: str, source: str) -> dict[str, str]:
+        plain = canonical_form(source, self.language)
+        if plain is not None:
+            return {"role": role, "content": plain}
+        return {"role": role, "content": unix_lines(source), "language": self.language}
 
     @cached_property
     def digest(self) -> str:
-        """Content id: the same messages and parameters have the same digest in every file format."""
-        messages = [{"role": role, "content": content} for role, content in self.messages]
-        return digest({"messages": messages, "params": dict(self.params)})
+        """Content id: the same prompt has the same digest in every file format."""
+        return digest(self.content)
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What to stamp on a trace's span, so that every answer leads to the prompt that asked for it.
+
+        Examples
+        --------
+        >>> Prompt(name="support", messages=(("user", "Hi"),), label="production").attributes["headgate.prompt.label"]
+        'production'
+        """
+        found = {"gen_ai.prompt.name": self.name, "headgate.prompt.digest": self.digest}
+        return found if self.label is None else found | {"headgate.prompt.label": self.label}
 
     @cached_property
-    def templates(self) -> tuple[Template, ...]:
-        """The compiled messages."""
-        return tuple(
-            Template(content, file=self.file, where=f"prompts.{self.name}.messages.{index}")
-            for index, (_, content) in enumerate(self.messages)
-        )
-
-    @cached_property
-    def variables(self) -> frozenset[str]:
-        """Columns that the templates name."""
-        return frozenset().union(*(template.variables for template in self.templates))
-
-    def render(self, variables: Mapping[str, Any], *, row: str | None = None) -> bytes:
-        """Return the chat messages for one item as canonical JSON.
+    def templates(self) -> tuple[Template | PlainTemplate | HandlebarsTemplate, ...]:
+        """The compiled messages.
 
         Raises
         ------
         ConfigError
-            If a variable is missing or the template fails.
+            If a message is no template of its language, or the prompt is one that headgate does not send.
         """
-        rendered = [
-            {"role": role, "content": template.render(variables, row=row)}
-            for (role, _), template in zip(self.messages, self.templates, strict=True)
-        ]
-        return canonical_json(rendered)
+        if self.refused is not None:
+            raise ConfigError(f"cannot be sent as its format means it: {self.refused}", file=self.file)
+        return tuple(self._template(index, source) for index, (_, source) in enumerate(self.messages))
+
+    def _template(self, index: int, source: str) -> Template | PlainTemplate | HandlebarsTemplate:
+        where, source = f"prompts.{self.name}.messages.{index}", unix_lines(source)
+        if self.language in {"jinja2", "prompty", "prompty-v1"}:
+            return Template(source, file=self.file, where=where)
+        if self.language == "handlebars" and canonical_form(source, self.language) is None:
+            return HandlebarsTemplate(source, partials=self.partials, file=self.file, where=where)
+        return PlainTemplate(source, self.language, file=self.file, where=where)
+
+    def compiled(self) -> Prompt:
+        """Return the prompt, whose templates have been compiled: a mistake is found before anything runs.
+
+        Raises
+        ------
+        ConfigError
+            As :attr:`templates`.
+        """
+        _ = self.templates
+        return self
+
+    @property
+    def variables(self) -> frozenset[str] | None:
+        """Columns that the templates name; None where Handlebars decides while it renders.
+
+        Raises
+        ------
+        ConfigError
+            As :attr:`templates`.
+        """
+        named = [template.variables for template in self.templates if not isinstance(template, HandlebarsTemplate)]
+        return frozenset().union(*named) if len(named) == len(self.templates) else None
+
+    @cached_property
+    def _cuts(self) -> tuple[str | None, ...]:
+        """What Prompty cuts off a rendered message; a plain one was cut as it was read, and values stay whole."""
+        cut = {"prompty": "\n", "prompty-v1": None}
+        if self.language not in cut:
+            return ("",) * len(self.messages)
+        plain = (canonical_form(source, self.language) is not None for _, source in self.messages)
+        return tuple("" if is_plain else cut[self.language] for is_plain in plain)
+
+    def fill(self, variables: Mapping[str, Any], *, row: str | None = None) -> list[dict[str, str]]:
+        """Return the chat messages for the columns of one item; ``row`` names the item in errors.
+
+        Raises
+        ------
+        ConfigError
+            If a variable is missing, the template fails, or nothing is left to send.
+
+        Examples
+        --------
+        >>> Prompt(name="v1", messages=(("system", "Be {{ mood }}."),)).fill({"mood": "kind"})
+        [{'role': 'system', 'content': 'Be kind.'}]
+        """
+        values = {**self.defaults, **variables} if self.defaults else variables
+        filled: list[dict[str, str]] = []
+        for (role, _), template, cut in zip(self.messages, self.templates, self._cuts, strict=True):
+            if isinstance(template, HandlebarsTemplate):
+                found = template.messages(values, role=role, row=row)
+                filled += [{"role": spoken, "content": text} for spoken, text in found]
+                continue
+            text = template.render(values, row=row).strip(cut)
+            if cut is None and not text:  # Prompty's first version fails, or gives the next text to another
+                raise ConfigError(f"leaves a message empty{f' for {row}' if row else ''}", file=self.file, value=role)
+            filled.append({"role": role, "content": text})
+        if not filled:
+            raise ConfigError(f"leaves no message{f' for {row}' if row else ''}", file=self.file, field=self.name)
+        return filled
+
+    def render(self, variables: Mapping[str, Any], *, row: str | None = None) -> bytes:
+        """Return the chat messages for one item as canonical JSON; as :meth:`fill`.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`fill`.
+        """
+        return canonical_json(self.fill(variables, row=row))

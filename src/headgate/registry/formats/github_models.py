@@ -5,71 +5,63 @@ The format: https://docs.github.com/en/github-models/use-github-models/storing-p
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from headgate.errors import ConfigError
-from headgate.suite.documents import Document, Place, load_json, parse_yaml, read_text
+from headgate.registry.formats.parameters import parameter_problems, unknown_fields, wire_parameters
+from headgate.registry.source import Source
+from headgate.suite.documents import Document, Place, load_json, parse_yaml
+from headgate.suite.plain import split_template
 from headgate.suite.problems import Problem, did_you_mean, join_problems
 from headgate.suite.prompts import Prompt
 
 ENDINGS: Final = (".prompt.yml", ".prompt.yaml")
+TITLE: Final = "GitHub Models"
 
-_PARAMETERS: Final = {
-    "maxTokens": "max_tokens",
-    "maxCompletionTokens": "max_completion_tokens",
-    "temperature": "temperature",
-    "topP": "top_p",
-    "topK": "top_k",
-    "frequencyPenalty": "frequency_penalty",
-    "presencePenalty": "presence_penalty",
-    "reasoningEffort": "reasoning_effort",
-    "stop": "stop",
-    "seed": "seed",
-}
-"""Parameters of the file and their names on OpenAI's wire."""
+_PARAMETERS: Final = (
+    "maxTokens",
+    "maxCompletionTokens",
+    "temperature",
+    "topP",
+    "topK",
+    "frequencyPenalty",
+    "presencePenalty",
+    "reasoningEffort",
+    "stop",
+    "seed",
+)
 
 _READ_PAST: Final = ("name", "description", "model", "testData", "evaluators")
 _KEYS: Final = ("messages", "modelParameters", "responseFormat", "jsonSchema", *_READ_PAST)
 _ROLES: Final = ("system", "developer", "user", "assistant")
 _RESPONSE_FORMATS: Final = ("text", "json_object", "json_schema")
-_CONSTRUCT: Final = re.compile(r"\{\{(?:.*?\}\})?|\{%(?:.*?%\})?|\{#(?:.*?#\})?", re.DOTALL)
-_PLAIN: Final = re.compile(r"\{\{ *[A-Za-z_][A-Za-z0-9_]* *\}\}")
-_CONSTANTS: Final = {"true", "false", "none", "True", "False", "None", "self"}
 
 
-def read(path: Path, *, name: str) -> Prompt:
-    """Read a prompt from a ``.prompt.yml`` file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    name : str
-        The prompt's name in the suite; the file's own ``name`` is not used.
+def read(source: Source, *, name: str) -> Prompt:
+    """Read a prompt from a ``.prompt.yml`` file; its own ``name`` is not used.
 
     Raises
     ------
     ConfigError
-        If the file is missing, empty or broken, or holds what this format does not have; one error names every
-        problem with its line.
+        If the file is empty or broken, or holds what this format does not have; one error names every problem with its
+        line.
     """
-    document = parse_yaml(read_text(path), path)
+    document = parse_yaml(source.text, source.file)
     if not isinstance(document.data, dict):
-        raise ConfigError("is empty" if document.data is None else "is not a mapping", file=path, line=1)
+        raise ConfigError("is empty" if document.data is None else "is not a mapping", file=source.file, line=1)
     problems = list(_problems(document.data))
     if problems:
         raise join_problems(problems, document=document)
     messages = tuple((message["role"], message["content"]) for message in document.data["messages"])
-    _refuse_constructs(document, messages)
-    return Prompt(name=name, messages=messages, params=_params(document), file=str(path))
+    _refuse_constructs(document, messages, source.text)
+    return Prompt(
+        name=name, messages=messages, params=_params(document), language="github-models", file=str(source.file)
+    )
 
 
 def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
-    yield from _unknown((), data, _KEYS)
+    yield from unknown_fields((), data, _KEYS)
     messages, parameters = data.get("messages"), data.get("modelParameters", {})
     if not isinstance(messages, list) or not messages:
         yield Problem(("messages",), "is missing or empty", mend="write a list of {role, content}")
@@ -77,10 +69,7 @@ def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
         for index, message in enumerate(messages):
             yield from _message_problems(("messages", index), message)
     if isinstance(parameters, dict):
-        yield from _unknown(("modelParameters",), parameters, tuple(_PARAMETERS))
-        for key, value in parameters.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                yield Problem(("modelParameters", key), "is not a finite number", value)
+        yield from parameter_problems(("modelParameters",), parameters, _PARAMETERS)
     elif parameters is not None:
         yield Problem(("modelParameters",), "is not a mapping", parameters)
     wanted = data.get("responseFormat", "text")
@@ -94,7 +83,7 @@ def _message_problems(place: Place, message: Any) -> Iterator[Problem]:
     if not isinstance(message, dict):
         yield Problem(place, "is not a mapping", message, "write {role, content}")
         return
-    yield from _unknown(place, message, ("role", "content"))
+    yield from unknown_fields(place, message, ("role", "content"))
     role, content = message.get("role"), message.get("content")
     if role not in _ROLES:
         yield Problem((*place, "role"), "is none of the choices", role, did_you_mean(role, _ROLES))
@@ -102,41 +91,36 @@ def _message_problems(place: Place, message: Any) -> Iterator[Problem]:
         yield Problem((*place, "content"), "is not text", content)
 
 
-def _unknown(place: Place, data: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Problem]:
-    for key in data:
-        if key not in known:
-            yield Problem((*place, key), "there is no such field", mend=did_you_mean(key, known))
-
-
-def _refuse_constructs(document: Document, messages: tuple[tuple[str, str], ...]) -> None:
-    """Refuse all of jinja2 but ``{{name}}``: GitHub's own runner would send it to the model as it stands."""
+def _refuse_constructs(document: Document, messages: tuple[tuple[str, str], ...], text: str) -> None:
+    """Refuse all but ``{{name}}``, without spaces: GitHub's own runners would send it to the model as it stands."""
     for index, (_, content) in enumerate(messages):
-        for match in _CONSTRUCT.finditer(content):
-            plain = _PLAIN.fullmatch(match[0]) and match[0].strip("{ }") not in _CONSTANTS
-            if not plain:
+        for piece in split_template(content, "github-models"):
+            if piece.kind == "construct":
+                spelled = piece.text.replace(" ", "")
+                spaced = all(part.kind == "variable" for part in split_template(spelled, "github-models"))
                 raise ConfigError(
                     "is not a plain {{name}}, which is all that a .prompt.yml file can hold",
                     file=document.file,
-                    line=_line(document, index, match[0]),
+                    line=_line(document, index, piece.text, text),
                     field=f"messages.{index}.content",
-                    value=match[0],
-                    mend="write a .jinja file for a template with logic",
+                    value=piece.text,
+                    mend=f"write {spelled}" if spaced else "write a .jinja file for a template with logic",
                 )
 
 
-def _line(document: Document, index: int, construct: str) -> int | None:
+def _line(document: Document, index: int, construct: str, text: str) -> int | None:
     """Return the line of a construct: the first at or below the message's content whose text holds its first line."""
     start = document.line(("messages", index, "content"))
     if start is None:
         return None
     first = construct.split("\n", 1)[0]
-    lines = read_text(document.file).splitlines()
+    lines = text.split("\n")
     return next((number for number in range(start, len(lines) + 1) if first in lines[number - 1]), start)
 
 
 def _params(document: Document) -> dict[str, Any]:
     data = document.data
-    params = {_PARAMETERS[key]: value for key, value in (data.get("modelParameters") or {}).items()}
+    params = wire_parameters(data.get("modelParameters") or {})
     wanted = data.get("responseFormat", "text")
     if wanted == "json_schema":
         params["response_format"] = {"type": "json_schema", "json_schema": _json_schema(document)}
