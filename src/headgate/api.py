@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from headgate.conduct.cap import cap_suite
 from headgate.conduct.loop import run_loop
 from headgate.conduct.prepare import prepare
-from headgate.conduct.run import Conductor, RunOptions
+from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
@@ -22,6 +23,7 @@ from headgate.execute.transport import Transport
 from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.result import Result
 from headgate.shard import choose_shard
+from headgate.store.costs import Costs, sum_costs
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
@@ -83,11 +85,17 @@ class Run:
         Jobs in the plan, or in the run's shard of it.
     counts : mapping of str to int
         Jobs that have a row, by status.
+    cost_usd : float or None
+        What the answers have cost, as far as that is known; None where nothing is.
+    unpriced : int
+        Answers whose cost is not known.
     """
 
     path: Path
     planned: int
     counts: Mapping[str, int]
+    cost_usd: float | None = None
+    unpriced: int = 0
 
     @property
     def done(self) -> int:
@@ -108,6 +116,7 @@ def run(
     out: RunPath,
     shard: str | None = None,
     limit: int | None = None,
+    max_cost_usd: float | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
@@ -130,6 +139,8 @@ def run(
         CI system or Kubernetes names in the environment. :func:`merge` makes one run of them.
     limit : int, optional
         Only the first so many items.
+    max_cost_usd : float, optional
+        Most US dollars that the run may cost, with what it has cost before; in place of ``budget.max_cost_usd``.
     retry_errors : bool
         Errored jobs are run again.
     client : httpx.AsyncClient, optional
@@ -157,6 +168,8 @@ def run(
         If an endpoint cannot serve at all; what is done is kept.
     StoreError
         If rows cannot be made durable.
+    Interrupted
+        If it was stopped, or its time or money is used up; the same call resumes it.
 
     Examples
     --------
@@ -198,6 +211,7 @@ def run(
             out=out,
             shard=shard,
             limit=limit,
+            max_cost_usd=max_cost_usd,
             retry_errors=retry_errors,
             client=client,
             transport=transport,
@@ -214,6 +228,7 @@ async def run_async(
     out: RunPath,
     shard: str | None = None,
     limit: int | None = None,
+    max_cost_usd: float | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
@@ -237,11 +252,12 @@ async def run_async(
     2
     """
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
+    suite = cap_suite(suite, max_cost_usd=max_cost_usd)
     conductor = Conductor(prepare(suite, Path(out), shard=choose_shard(shard)), options=options)
     summary = await conductor.complete(watch)
     if conductor.stopped:
-        raise Interrupted(f"stopped with {summary.done:,} of {summary.planned:,} jobs done; the same call resumes")
-    return Run(summary.path, summary.planned, summary.counts)
+        raise _interrupted(conductor, summary)
+    return _run(summary.path, summary.planned, summary.counts, summary.costs)
 
 
 async def stream(
@@ -250,6 +266,7 @@ async def stream(
     out: RunPath,
     shard: str | None = None,
     limit: int | None = None,
+    max_cost_usd: float | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
@@ -261,7 +278,7 @@ async def stream(
 
     A slow consumer holds the engine back: at most 4,096 results (and those in flight) wait. Leaving the loop early
     stops the run, which stays resumable; rows of earlier calls are not yielded again, :func:`scan` has them. Scores are
-    written at the end.
+    written at the end. When time or money is used up, :class:`~headgate.errors.Interrupted` follows the last result.
 
     Examples
     --------
@@ -280,6 +297,7 @@ async def stream(
     """
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
     held = _Held()
+    suite = cap_suite(suite, max_cost_usd=max_cost_usd)
     prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
     work = asyncio.create_task(conductor.complete(watch))
@@ -288,7 +306,9 @@ async def stream(
         async with aclosing(held.results()) as results:
             async for result in results:
                 yield result
-        await work
+        summary = await work
+        if conductor.expiry:
+            raise _interrupted(conductor, summary)
     finally:
         conductor.stop()
         held.end()
@@ -367,9 +387,9 @@ def merge(runs: Paths, *, out: RunPath) -> Run:
     ...     [shard.done for shard in shards], hg.merge(shards, out=folder + "/whole").done
     ([2, 1], 3)
     """
-    path = Path(out)
+    path, files = Path(out), RunFolder(Path(out))
     manifest = merge_shards(find_runs(runs), path)
-    return Run(path, manifest.n_jobs, count_statuses(RunFolder(path)))
+    return _run(path, manifest.n_jobs, count_statuses(files), sum_costs(files))
 
 
 def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
@@ -471,6 +491,7 @@ def check(
     *,
     out: RunPath,
     baseline: RunPath | None = None,
+    max_cost_usd: float | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -489,7 +510,7 @@ def check(
     ----------
     suite : Suite
         With gates. Its ``policy.alpha`` is shared by the blocking rows and their looks.
-    out, client, transport, watch, metrics_file, log_file
+    out, max_cost_usd, client, transport, watch, metrics_file, log_file
         As for :func:`run`.
     baseline : path or Run, optional
         A stored run with the baseline arm: only the candidate is asked.
@@ -499,7 +520,8 @@ def check(
     Returns
     -------
     CheckSummary
-        ``verdict`` (with ``looks``), ``run``, ``planned`` and ``saved`` jobs.
+        ``verdict`` (with ``looks``), ``run``, ``planned`` and ``saved`` jobs, and ``expiry``, where time or money
+        ended it.
 
     Raises
     ------
@@ -531,6 +553,7 @@ def check(
             suite,
             out=out,
             baseline=baseline,
+            max_cost_usd=max_cost_usd,
             client=client,
             transport=transport,
             watch=watch,
@@ -546,6 +569,7 @@ async def check_async(
     *,
     out: RunPath,
     baseline: RunPath | None = None,
+    max_cost_usd: float | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -557,15 +581,15 @@ async def check_async(
     from headgate.conduct.check import Checker
 
     options = _options(client, transport, metrics_file, log_file)
-    prepared = prepare(suite, Path(out))
+    prepared = prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out))
     try:
         checker = Checker(prepared, options=options, baseline=_path(baseline), on_look=on_look)
     except BaseException:
         prepared.store.close()
         raise
     summary = await checker.complete(watch)
-    if checker.stopped and not (checker.expired and checker.looked):
-        raise Interrupted(f"stopped with {summary.done:,} jobs done; the same call resumes")
+    if checker.stopped and not (checker.expiry and checker.looked):
+        raise _interrupted(checker, summary)
     return checker.summary(summary)
 
 
@@ -625,6 +649,17 @@ def compare(
     if chosen[0].estimate is None:
         raise ConfigError("fewer than two items have a value in both runs", file=Path(candidate), field=metric)
     return chosen[0].estimate
+
+
+def _run(path: Path, planned: int, counts: Mapping[str, int], costs: Costs) -> Run:
+    return Run(path, planned, counts, costs.cost_usd, costs.unpriced)
+
+
+def _interrupted(conductor: Conductor, summary: RunSummary) -> Interrupted:
+    """Say how far a run came, and what ended it."""
+    left = summary.planned - summary.done
+    stands = f"{summary.done:,} of {summary.planned:,} jobs done, {left:,} left; the same call resumes"
+    return Interrupted(f"{conductor.expiry}: {stands}" if conductor.expiry else f"stopped with {stands}")
 
 
 def _transport(client: httpx.AsyncClient | None, name: TransportName | None) -> Transport | TransportName | None:

@@ -29,6 +29,10 @@ MetricsFile = Annotated[
 LogFile = Annotated[
     Path | None, typer.Option("--log-file", metavar="FILE", help="Append what happens here, as JSON lines.")
 ]
+MaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost", metavar="USD", help="Spend no more than so many US dollars, earlier calls included."),
+]
 OnInconclusive = Annotated[
     str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
 ]
@@ -89,6 +93,7 @@ def run(
     ] = None,
     transport: Transport = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
+    max_cost: MaxCost = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
     metrics_file: MetricsFile = None,
     log_file: LogFile = None,
@@ -100,6 +105,7 @@ def run(
 
     options = {
         "limit": limit,
+        "max_cost_usd": max_cost,
         "retry_errors": retry_errors,
         "transport": transport,
         "metrics_file": metrics_file,
@@ -184,6 +190,7 @@ def check(
         typer.Option("--baseline", metavar="RUN", help="Stored run to compare with: only the candidate is asked."),
     ] = None,
     transport: Transport = None,
+    max_cost: MaxCost = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", min=0, help="Stop after so long, with what is known then.")
     ] = None,
@@ -198,7 +205,13 @@ def check(
     """Run a suite until its verdict stands, and no longer. Exit codes: as gate; 130 interrupted, resumable."""
     from headgate.cli.commands import check_suite
 
-    options = {"baseline": baseline, "transport": transport, "metrics_file": metrics_file, "log_file": log_file}
+    options = {
+        "baseline": baseline,
+        "max_cost_usd": max_cost,
+        "transport": transport,
+        "metrics_file": metrics_file,
+        "log_file": log_file,
+    }
     raise typer.Exit(
         check_suite(
             suite,

@@ -18,8 +18,9 @@ from headgate.decide.table import one_line
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.report.markdown import verdict_markdown
-from headgate.report.terminal import estimate_cells, format_counts, format_table, print_verdict
+from headgate.report.terminal import estimate_cells, format_cost, format_counts, format_table, print_verdict
 from headgate.shard import choose_shard
+from headgate.store.costs import sum_costs
 from headgate.store.disk import replace_bytes
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
@@ -56,10 +57,21 @@ def run_suite(
     folder = out or Path("runs") / name
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
-        _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
+        _print_json(_run_facts(done))
     elif not quiet:
-        _print(format_counts(done.counts, done.planned))
-        _print(f"results in {done.path}")
+        _print_run(done)
+
+
+def _run_facts(run: hg.Run) -> dict[str, Any]:
+    facts = {"run": str(run.path), "planned": run.planned, "counts": run.counts}
+    return {**facts, "cost_usd": run.cost_usd, "unpriced": run.unpriced}
+
+
+def _print_run(run: hg.Run) -> None:
+    _print(format_counts(run.counts, run.planned))
+    if run.cost_usd is not None:
+        _print(format_cost(run.cost_usd, run.unpriced))
+    _print(f"results in {run.path}")
 
 
 def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
@@ -147,7 +159,12 @@ def check_suite(
     _tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
-        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
+        unasked = "are left" if done.expiry else "were not needed"
+        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} {unasked}")
+        if done.run.costs.cost_usd is not None:
+            _print(format_cost(done.run.costs.cost_usd, done.run.costs.unpriced))
+    if done.expiry and not quiet:
+        sys.stderr.write(f"headgate: {done.expiry}; the same command goes on\n")
     return verdict.exit_code
 
 
@@ -188,10 +205,11 @@ def show_run(run: Path, *, json: bool) -> None:
     from headgate.conduct.estimates import summarize_run
 
     manifest = read_manifest(RunFolder(run).manifest)
-    counts = count_statuses(RunFolder(run))
+    counts, costs = count_statuses(RunFolder(run)), sum_costs(RunFolder(run))
     cells = summarize_run(run)
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
+        facts |= {"cost_usd": costs.cost_usd, "unpriced": costs.unpriced}
         _print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
@@ -202,6 +220,8 @@ def show_run(run: Path, *, json: bool) -> None:
     shard = "" if manifest.shard is None else f", shard {manifest.shard}"
     _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
     _print(format_counts(counts, manifest.n_jobs))
+    if costs.cost_usd is not None:
+        _print(format_cost(costs.cost_usd, costs.unpriced))
     _print("")
     _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
     _print("")
@@ -231,11 +251,9 @@ def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> N
     """Make one run of shards."""
     whole = hg.merge(runs, out=out)
     if json:
-        facts = {"run": str(whole.path), "planned": whole.planned, "counts": whole.counts}
-        _print_json({**facts, "merged": [str(run) for run in runs]})
+        _print_json({**_run_facts(whole), "merged": [str(run) for run in runs]})
     elif not quiet:
-        _print(format_counts(whole.counts, whole.planned))
-        _print(f"results in {whole.path}")
+        _print_run(whole)
 
 
 def verify_run(run: Path, *, json: bool, quiet: bool) -> int:

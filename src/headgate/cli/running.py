@@ -64,8 +64,8 @@ def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: b
 
 @contextmanager
 def _warnings() -> Generator[None]:
-    """Show what the conductor warns of."""
-    log, handler = logging.getLogger("headgate.conduct"), _Warnings(logging.WARNING)
+    """Show what the run warns of."""
+    log, handler = logging.getLogger("headgate"), _Warnings(logging.WARNING)
     handler.addFilter(lambda record: record.levelno == logging.WARNING)  # an error ends the command, which shows it
     log.addHandler(handler)
     try:

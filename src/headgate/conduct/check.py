@@ -41,11 +41,14 @@ class CheckSummary:
         The jobs behind it; jobs that were not needed have no row.
     planned : int
         Jobs that asking every item would have taken.
+    expiry : str
+        What ended it before the verdict stood, time or money, in words; empty where nothing did.
     """
 
     verdict: Verdict
     run: RunSummary
     planned: int
+    expiry: str = ""
 
     @property
     def saved(self) -> int:
@@ -142,7 +145,7 @@ class Checker(Conductor):
     def summary(self, run: RunSummary) -> CheckSummary:
         """Return what came of it, once the run is complete."""
         planned = len(self._prepared.plan.items) * sum(self._wanted)
-        return CheckSummary(verdict=self.verdict(), run=run, planned=planned)
+        return CheckSummary(verdict=self.verdict(), run=run, planned=planned, expiry=self.expiry)
 
     async def finish(self) -> RunSummary:
         """Store the scores that the looks were made with, close the store, and say how the run stands."""
@@ -157,9 +160,7 @@ class Checker(Conductor):
                 scores = pl.concat([frame for frame in self._scored if frame["scorer"].first() == scorer.name])
                 unscored[scorer.name] = scores["value"].null_count()
                 store.write_scores(scores.drop("scorer"), scorer=scorer.name, version=scorer.version)
-            return RunSummary(
-                path=store.files.path, planned=store.manifest.n_jobs, counts=store.counts(), unscored=unscored
-            )
+            return RunSummary.of(store, unscored=unscored)
         finally:
             store.close()
 
