@@ -82,7 +82,9 @@ class Budget:
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():  # it was let in, and will not go
+            if waiter.cancelled():
+                self._admit()  # it may have stood before one that fits
+            else:  # it was let in, and will not go
                 self.settle(amount, 0.0)
             raise
         return amount
