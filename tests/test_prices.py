@@ -170,10 +170,9 @@ def test_where_the_hour_decides_the_dearest_holds():
     prices = [price_of(model, when=DAY.replace(hour=hour)) for hour in (2, 12, 22)]
     assert prices[0] == prices[1] == prices[2]
     usage = Usage(input_tokens=1_000_000, output_tokens=1_000_000)
-    asked = [
-        float(calc_price(usage, model.name, provider_id="deepseek", genai_request_timestamp=DAY.replace(hour=hour)).total_price)
-        for hour in range(24)
-    ]  # fmt: skip
+    hours = [DAY.replace(hour=hour) for hour in range(24)]
+    told = [calc_price(usage, model.name, provider_id="deepseek", genai_request_timestamp=hour) for hour in hours]
+    asked = [float(price.total_price) for price in told]
     assert len(set(asked)) > 1
     assert prices[0].cost_usd(1_000_000, 1_000_000) == pytest.approx(max(asked))
     assert prices[0].source.endswith(", at its dearest")

@@ -57,21 +57,21 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
 
     def cost_usd(
         self,
-        input_tokens: int | None,
-        output_tokens: int | None,
+        input_tokens: float | None,
+        output_tokens: float | None,
         *,
-        cached_tokens: int | None = None,
-        cache_write_tokens: int | None = None,
+        cached_tokens: float | None = None,
+        cache_write_tokens: float | None = None,
     ) -> float | None:
         """Return what an answer cost; None where a count is not known, or is none.
 
         Parameters
         ----------
-        input_tokens : int or None
-            All of them, those included that the cache held or was given.
-        output_tokens : int or None
+        input_tokens : float or None
+            All of them, those included that the cache held or was given; or the mean of several answers.
+        output_tokens : float or None
             All of them, reasoning included.
-        cached_tokens, cache_write_tokens : int, optional
+        cached_tokens, cache_write_tokens : float, optional
             How many of the input tokens came from the provider's cache, and went into it.
         """
         if input_tokens is None or output_tokens is None or input_tokens < 0 or output_tokens < 0:
@@ -100,7 +100,7 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
             if rates.above_input_tokens < max(input_tokens, 1)
         )
 
-    def _rates(self, input_tokens: int) -> Rates:
+    def _rates(self, input_tokens: float) -> Rates:
         found = self.rates[0]
         for rates in self.rates:
             if input_tokens > rates.above_input_tokens:

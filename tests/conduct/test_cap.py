@@ -135,7 +135,7 @@ def test_a_cap_may_come_with_a_run_that_was_started_without_one(tmp_path):
 
 @pytest.mark.parametrize("usd", [0, -1, float("nan"), float("inf")])
 def test_a_cap_is_an_amount(usd):
-    with pytest.raises(ConfigError, match="max_cost_usd: .* is no amount to spend"):
+    with pytest.raises(ConfigError, match=r"max_cost_usd: .* is no amount to spend"):
         cap_suite(suite(), max_cost_usd=usd)
 
 
@@ -151,7 +151,7 @@ def test_the_run_ends_at_the_cap_and_resumes_with_a_higher_one(tmp_path):
     assert 0 < first.height < 80
     assert spent(tmp_path / "run") <= cap
     assert str(caught.value) == (
-        f"the cap of ${cap:.2f} is reached (${spent(tmp_path / 'run'):.2f} spent, and the next request may cost "
+        f"the cap of ${cap:.2f} is reached, raise it to go on (${spent(tmp_path / 'run'):.2f} spent, and the next request may cost "
         f"{str(caught.value).partition('may cost ')[2].partition(')')[0]}): {first.height} of 80 jobs done, "
         f"{80 - first.height} left; the same call resumes"
     )

@@ -191,7 +191,7 @@ def run(works: list[Work], cap: float, *, spent: float = 0.0) -> tuple[list[Resu
     results: list[Result] = []
 
     async def main() -> Budget:
-        budget = Budget(cap, spent_usd=spent, on_used_up=lambda: engine.stop())
+        budget = Budget(cap, spent_usd=spent, on_used_up=lambda: engine.stop())  # noqa: PLW0108 - it comes later
         engine = Engine(works, sink=results.append, rng=random.Random(1), budget=budget)
         await engine.run()
         statistics = engine.statistics()

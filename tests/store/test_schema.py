@@ -12,11 +12,12 @@ from store_rows import any_result, as_stored, make_result
 V2 = """
 job_id string!, item_id string!, prompt string!, prompt_digest string!, model string!, provider string!,
 endpoint string!, seed int64!, status string!, started_at timestamp[us, tz=UTC]!, finished_at timestamp[us, tz=UTC]!,
-cluster string, seed_sent bool!, error_kind string, error_message large_string, http_status int64, output large_string,
-reasoning large_string, stop_reason string, input_tokens int64, output_tokens int64, cached_tokens int64,
-cache_write_tokens int64, reasoning_tokens int64, cost_usd double, settled_usd double, latency_s double, ttfb_s double, queued_s double!, attempts int64!,
-served_model string, fallback bool!, cache_hit bool!, generation int64!, request_id string, system_fingerprint string,
-tool_calls_json large_string, metadata_json large_string
+cluster string, seed_sent bool!, error_kind string, error_message large_string, http_status int64,
+output large_string, reasoning large_string, stop_reason string, input_tokens int64, output_tokens int64,
+cached_tokens int64, cache_write_tokens int64, reasoning_tokens int64, cost_usd double, settled_usd double,
+latency_s double, ttfb_s double, queued_s double!, attempts int64!, served_model string, fallback bool!,
+cache_hit bool!, generation int64!, request_id string, system_fingerprint string, tool_calls_json large_string,
+metadata_json large_string
 """
 V1_SCORES = """
 job_id string!, item_id string!, cluster string, prompt string!, model string!, seed int64!, scorer string!,

@@ -170,14 +170,36 @@ def plan(
     suite: SuiteFile,
     *,
     stored: Annotated[
-        Path | None, typer.Option("--from", metavar="RUN", help="Earlier run, for how much items and arms differ.")
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Earlier run, for how much items and arms differ and what jobs take; default: runs/NAME, if it fits.",
+        ),
     ] = None,
+    pilot: Annotated[bool, typer.Option("--pilot", help="Ask a few items first, and plan by their answers.")] = False,
+    pilot_items: Annotated[int, typer.Option("--pilot-items", metavar="N", min=2, help="How many, at random.")] = 30,
+    pilot_out: Annotated[
+        Path | None, typer.Option("--pilot-out", metavar="DIR", help="Its run directory; default: runs/NAME-pilot.")
+    ] = None,
+    max_cost: MaxCost = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what a suite will take, and whether its gates can pass; exit code 20 when one hardly can."""
-    from headgate.cli.commands import plan_suite
+    from headgate.cli.planning import plan_suite
 
-    raise typer.Exit(plan_suite(suite, stored=stored, json=json))
+    raise typer.Exit(
+        plan_suite(
+            suite,
+            stored=stored,
+            pilot=pilot_items if pilot else None,
+            pilot_out=pilot_out,
+            max_cost=max_cost,
+            json=json,
+            quiet=quiet,
+        )
+    )
 
 
 @app.command()

@@ -14,7 +14,6 @@ import msgspec
 import headgate.api as hg
 from headgate.ci.starter import write_suite
 from headgate.cli.running import check_shown, run_shown
-from headgate.decide.table import one_line
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.report.markdown import verdict_markdown
@@ -28,8 +27,6 @@ from headgate.store.run import count_statuses
 
 if TYPE_CHECKING:
     from headgate.conduct.estimates import CellEstimate
-    from headgate.conduct.planning import LaneForecast
-    from headgate.decide.forecast import GateForecast
 
 
 def init_suite(folder: Path, *, quiet: bool) -> None:
@@ -106,37 +103,6 @@ def gate_run(
     return verdict.exit_code
 
 
-def plan_suite(path: Path, *, stored: Path | None, json: bool) -> int:
-    """Say what a suite will take and can show; return the exit code."""
-    from headgate.conduct.planning import forecast_suite
-
-    found = forecast_suite(hg.load_suite(path), stored=stored)
-    if json:
-        _print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
-    else:
-        _print(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
-        heads = ["lane", "requests", "input tokens", "output tokens", "at its limits"]
-        _print(format_table(heads, map(_lane_cells, found.lanes)))
-        heads = ["gate", "cell", "tier", "passes if unchanged", "sees", "from"]
-        _print("\n" + format_table(heads, map(_gate_cells, found.gates)))
-        for gate in found.gates:
-            if gate.advice:
-                _print(f"  {one_line(gate.metric)}: {gate.advice}")
-    return 0 if found.is_worth_it else EXIT_CODES["inconclusive"]
-
-
-def _lane_cells(lane: LaneForecast) -> list[str]:
-    time = "no limits declared" if lane.minutes is None else f"{lane.minutes:,.1f} min"
-    return ["+".join(lane.models), f"{lane.requests:,}", f"{lane.input_tokens:,}", f"{lane.output_tokens:,}", time]
-
-
-def _gate_cells(gate: GateForecast) -> list[str]:
-    rule = gate.rule if gate.bound is None else f"{gate.rule} {gate.bound:g}"
-    passes = "-" if gate.passes is None else f"{gate.passes:.0%}"
-    sees = "-" if gate.mde is None else f"{gate.mde:.3g}"
-    return [f"{gate.metric} {rule}", " ".join(gate.cell.values()), gate.tier, passes, sees, gate.basis]
-
-
 def check_suite(
     path: Path,
     *,
@@ -164,7 +130,7 @@ def check_suite(
         if done.run.costs.cost_usd is not None:
             _print(format_cost(done.run.costs.cost_usd, done.run.costs.unpriced))
     if done.expiry and not quiet:
-        sys.stderr.write(f"headgate: {done.expiry}; the same command goes on\n")
+        sys.stderr.write(f"headgate: {done.expiry}; the run can be resumed\n")
     return verdict.exit_code
 
 

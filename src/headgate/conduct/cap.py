@@ -79,7 +79,7 @@ def describe_used_up(budget: Budget) -> str:
     Examples
     --------
     >>> describe_used_up(Budget(5, spent_usd=4.875, on_used_up=print))
-    'the cap of $5.00 is reached ($4.88 spent, and the next request may cost $0)'
+    'the cap of $5.00 is reached, raise it to go on ($4.88 spent, and the next request may cost $0)'
     """
     cap, spent, following = map(format_usd, (budget.max_cost_usd, budget.spent_usd, budget.next_usd))
-    return f"the cap of {cap} is reached ({spent} spent, and the next request may cost {following})"
+    return f"the cap of {cap} is reached, raise it to go on ({spent} spent, and the next request may cost {following})"

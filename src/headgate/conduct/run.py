@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from headgate import __version__
 from headgate.conduct.cap import describe_used_up, open_budget
@@ -28,7 +29,7 @@ from headgate.execute.pool import Counts, Sink, Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
-from headgate.plan import Job
+from headgate.plan import Job, Plan
 from headgate.report.logs import open_log
 from headgate.result import Result
 from headgate.shard import WHOLE, Shard
@@ -51,6 +52,8 @@ class RunOptions:
     ----------
     limit : int, optional
         Only the first so many items.
+    pilot : int, optional
+        Only so many items, drawn by the plan's digest; the same ones each time, and more of them with a larger number.
     retry_errors : bool
         Errored jobs are run again.
     transport : Transport or str, optional
@@ -69,6 +72,7 @@ class RunOptions:
     """
 
     limit: int | None = None
+    pilot: int | None = None
     retry_errors: bool = False
     transport: Transport | TransportName | None = None
     metrics_file: Path | None = None
@@ -331,6 +335,8 @@ def _todo(prepared: Prepared, options: RunOptions) -> bytearray:
     plan = prepared.plan
     n_items = len(plan.items) if options.limit is None else min(len(plan.items), options.limit)
     todo = _shard(prepared).mark_jobs(n_items, cells=len(plan.cells))
+    if options.pilot is not None:
+        np.frombuffer(todo, np.uint8).reshape(n_items, -1)[_drawn(plan)[options.pilot :]] = 0
     done = prepared.store.done_job_ids(retry_errors=options.retry_errors)
     if len(done):
         flags = np.frombuffer(todo, np.uint8)
@@ -338,6 +344,12 @@ def _todo(prepared: Prepared, options: RunOptions) -> bytearray:
             ours = start + np.flatnonzero(flags[start : start + _CHUNK])
             flags[ours[contains(done, map(plan.job_id, ours.tolist()))]] = 0
     return todo
+
+
+def _drawn(plan: Plan) -> npt.NDArray[np.int64]:
+    """Return the items of a plan in an order that its digest draws."""
+    rng = np.random.Generator(np.random.Philox(key=int(plan.digest[:16], 16)))
+    return rng.permutation(len(plan.items))
 
 
 def _shard(prepared: Prepared) -> Shard:
