@@ -100,7 +100,8 @@ def test_another_candidate_is_judged_on_request(runs):
 def test_run_prints_facts_as_json_and_resumes(runs):
     ran = call("run", runs / "equal.json", "--out", runs / "equal", "--json")
     assert json.loads(ran.stdout) == {
-        "run": str(runs / "equal"), "planned": 480, "counts": {"ok": 480, "error": 0, "refused": 0}
+        "run": str(runs / "equal"), "planned": 480, "counts": {"ok": 480, "error": 0, "refused": 0}, "cost_usd": None,
+        "unpriced": 480,
     }  # fmt: skip
 
 
@@ -214,11 +215,66 @@ def test_help_names_every_command():
         assert f"\n  {command} " in ran.stdout
 
 
+def priced(n_items=120, **changes):
+    """A suite whose jobs cost cents."""
+    suite = declared({"old": 0.9, "new": 0.9}, n_items=n_items, seeds=1)
+    price = {"input_usd_per_million": 1000.0, "output_usd_per_million": 2000.0}
+    suite["models"][0] |= {"price": price, "params": {"max_tokens": 8}}
+    return {**suite, **changes}
+
+
 def test_a_max_cost_that_cannot_be_held_is_refused(tmp_path):
     (tmp_path / "suite.json").write_text(json.dumps({**declared(0.9), "budget": {"max_cost_usd": 5}}))
     ran = call("run", "suite.json", cwd=tmp_path)
     assert ran.returncode == 2
-    assert "budget.max_cost_usd: 5.0 cannot be held: this version knows no prices; leave it out" in ran.stderr
+    assert (
+        "models.0.price: the price of 'small' is not known, and the run has a cap (max_cost_usd); declare" in ran.stderr
+    )
+    assert not (tmp_path / "runs" / "sums").exists()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """Run commands in this process, in a folder of their own: exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def said(*words):
+        code = run_command([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return said
+
+
+def test_a_run_ends_at_its_cap_and_says_how_it_stands(tmp_path, here):
+    (tmp_path / "suite.json").write_text(json.dumps(priced()))
+    code, out, err = here("run", "suite.json", "--out", "run", "--max-cost", "1.25")
+    assert (code, out) == (130, "")
+    assert "headgate: the cap of $1.25 is reached, raise it to go on (" in err
+    assert "| cost $1." in err  # the last line of progress
+    assert "of $1.25 |" in err
+    assert "To resume: headgate run suite.json --out run" in err
+    shown = json.loads(here("show", "run", "--json")[1])
+    assert 1.0 < shown["cost_usd"] <= 1.25
+    assert shown["manifest"]["prices"]["small"]["source"] == "suite"
+    code, out, _ = here("run", "suite.json", "--out", "run", "--max-cost", "100", "--json")
+    facts = json.loads(out)
+    assert (code, facts["counts"]["ok"], facts["unpriced"]) == (0, 240, 0)
+    assert f"\ncost ${facts['cost_usd']:.2f}\n" in here("run", "suite.json", "--out", "run")[1]
+    assert f"\ncost ${facts['cost_usd']:.2f}\n" in here("show", "run")[1]
+    code, _, err = here("run", "suite.json", "--out", "run", "--max-cost", "0")
+    assert (code, "max_cost_usd: 0.0 is no amount to spend" in err) == (2, True)
+
+
+def test_a_check_ends_at_its_cap_inconclusive(tmp_path, here):
+    (tmp_path / "suite.json").write_text(json.dumps(priced(400, gates=[{"metric": "correct", "margin": 0.05}])))
+    code, out, err = here("check", "suite.json", "--out", "run", "--max-cost", "12")
+    assert code == 20, err
+    assert out.startswith("INCONCLUSIVE")
+    assert "headgate: the cap of $12.00 is reached, raise it to go on (" in err
+    assert "; the run can be resumed\n" in err
+    assert "are left\ncost $11." in out
+    written = json.loads((tmp_path / "run" / "verdict.json").read_bytes())
+    assert written["metrics"][0]["needed_items"] > 0
 
 
 def test_a_deadline_ends_the_run_resumable(tmp_path):
@@ -255,3 +311,39 @@ def test_plan_says_what_cannot_pass(runs):
     assert known.returncode == (0 if facts["is_worth_it"] else 20)
     assert (facts["items"], facts["jobs"], facts["seeds"]) == (120, 480, 2)
     assert facts["gates"][0]["basis"] == f"as in {runs / 'equal'}"
+
+
+def test_plan_says_what_it_costs_and_warns_of_a_cap(tmp_path, here):
+    (tmp_path / "suite.json").write_text(json.dumps(priced(8)))
+    code, out, err = here("plan", "suite.json", "--max-cost", "0.01")
+    assert code == 20
+    assert "8 items, 1 seeds, 16 jobs, about $0." in out
+    assert " items cost about $" in out
+    assert "headgate: the cap of $0.0100 is below the forecast of $0." in err
+    unknown = priced(8)
+    del unknown["models"][0]["price"]
+    (tmp_path / "unknown.json").write_text(json.dumps(unknown))
+    out = here("plan", "unknown.json")[1]
+    assert "16 jobs, cost not known: 100% of the jobs are on models without a known price\n" in out
+
+
+def test_plan_asks_a_pilot_and_takes_the_last_run(tmp_path, here):
+    (tmp_path / "suite.json").write_text(json.dumps(priced(200)))
+    code, out, err = here("plan", "suite.json", "--pilot", "--pilot-items", "20")
+    assert code in {0, 20}, err
+    assert out.startswith("pilot: 40 jobs: 40 ok, 0 refused, 0 errors, 0 not run, cost $")
+    assert "in runs/sums-pilot; it is for planning only, and no check or gate counts its rows\n" in out
+    assert "as in runs/sums-pilot" in out
+    facts = json.loads(here("plan", "suite.json", "--pilot", "--pilot-items", "20", "--json")[1])
+    assert (facts["pilot"]["path"], facts["pilot"]["counts"]["ok"]) == ("runs/sums-pilot", 40)
+    assert facts["cost_usd"] == pytest.approx(facts["pilot"]["cost_usd"] * 10)
+    assert facts["lanes"][0]["measured"] == facts["jobs"] == 400
+    assert facts["unpriced"] == 0
+    code, _, err = here("plan", "suite.json", "--pilot", "--from", "runs/sums-pilot")
+    assert (code, "--from: 'runs/sums-pilot' goes without --pilot" in err) == (2, True)
+    assert "as in" not in here("plan", "suite.json")[1]  # a pilot is not the last run
+    assert here("run", "suite.json", "--quiet")[0] == 0
+    assert "spread and tokens as in runs/sums, where it has them\n" in here("plan", "suite.json")[1]
+    code, _, err = here("plan", "suite.json", "--pilot", "--pilot-out", "p", "--max-cost", "0.2")
+    assert code == 130
+    assert "To resume: headgate plan suite.json --pilot --pilot-items 30 --pilot-out p" in err

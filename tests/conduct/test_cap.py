@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,7 +15,7 @@ import headgate as hg
 from headgate.conduct.cap import cap_suite
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.budget import CostBound
-from headgate.prices import declared_price
+from headgate.prices import declared_price, format_usd
 from headgate.store.manifest import read_manifest
 from headgate.suite.price import Price
 
@@ -150,12 +151,17 @@ def test_the_run_ends_at_the_cap_and_resumes_with_a_higher_one(tmp_path):
     first = hg.scan(tmp_path / "run").collect()
     assert 0 < first.height < 80
     assert spent(tmp_path / "run") <= cap
-    assert str(caught.value) == (
-        f"the cap of ${cap:.2f} is reached, raise it to go on (${spent(tmp_path / 'run'):.2f} spent, and the next request may cost "
-        f"{str(caught.value).partition('may cost ')[2].partition(')')[0]}): {first.height} of 80 jobs done, "
-        f"{80 - first.height} left; the same call resumes"
+    said = re.fullmatch(
+        r"the cap of (.*) is reached, raise it to go on \((.*) spent, and the next request may cost (.*)\): "
+        r"(\d+) of 80 jobs done, (\d+) left; the same call resumes",
+        str(caught.value),
     )
-    assert hg.verify(tmp_path / "run") == [] or all(problem.unfinished for problem in hg.verify(tmp_path / "run"))
+    assert said is not None
+    assert said.groups()[:2] == (format_usd(cap), format_usd(spent(tmp_path / "run")))
+    assert float(said[3].removeprefix("$")) > 0
+    assert (int(said[4]), int(said[5])) == (first.height, 80 - first.height)
+    assert all(problem.unfinished for problem in hg.verify(tmp_path / "run"))
+    assert not (tmp_path / "run" / "journal").exists()
     again = hg.run(suite(budget={"max_cost_usd": 2 * whole}), out=tmp_path / "run")
     assert (again.counts["ok"], again.cost_usd) == (80, pytest.approx(whole))
     rows = hg.scan(again).collect()
