@@ -24,7 +24,7 @@ models:
     model: qwen3-8b
     base_url: "http://vllm:8000/v1"
     params: {max_tokens: 256}
-    price: {input_usd_per_million: 0.05, output_usd_per_million: 0.2}       # of a model with a public address it is known
+    price: {input_usd_per_million: 0.05, output_usd_per_million: 0.2}   # a published one is known
 lanes:                                  # optional; a model in no lane has one of its own
   - {models: [small], requests_per_minute: 5000, tokens_per_minute: 2000000, concurrency: 256}
 seeds: 3
@@ -62,8 +62,8 @@ stranger's code with your keys.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains", "Regex",
-    "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
+    "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
+    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
 )  # fmt: skip
 
 NOTES = {

@@ -8,7 +8,7 @@
     |-- StoreError             3   the disk refuses, or a file is not what it should be
     |   `-- StoreLocked        3   another process writes to this run directory
     |-- EndpointError          3   an endpoint cannot serve this run at all (refused key, unknown host)
-    |-- Interrupted          130   a signal stopped the run; what is committed stays and the run resumes
+    |-- Interrupted          130   a signal or its budget ended the run; what is committed stays and the run resumes
     `-- StatisticsError        3   an estimate is not defined for these values (also a ValueError)
 
 A model's failure is no exception: it is a row with ``status = error``.
@@ -100,7 +100,7 @@ class EndpointError(HeadgateError):
 
 
 class Interrupted(HeadgateError):
-    """A signal stopped the run; committed rows stay, and the same command resumes it."""
+    """A signal, or its time or money, ended the run; committed rows stay, and the same command resumes it."""
 
     exit_code = 130
 

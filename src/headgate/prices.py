@@ -59,7 +59,6 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
         self,
         input_tokens: float | None,
         output_tokens: float | None,
-        *,
         cached_tokens: float | None = None,
         cache_write_tokens: float | None = None,
     ) -> float | None:
@@ -77,14 +76,13 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
         if input_tokens is None or output_tokens is None or input_tokens < 0 or output_tokens < 0:
             return None
         rates = self.rates[0] if len(self.rates) == 1 else self._rates(input_tokens)
-        cached = min(max(cached_tokens or 0, 0), input_tokens)
-        written = min(max(cache_write_tokens or 0, 0), input_tokens - cached)
-        return (
-            (input_tokens - cached - written) * rates.input_usd_per_million
-            + cached * rates.cached_input_usd_per_million
-            + written * rates.cache_write_usd_per_million
-            + output_tokens * rates.output_usd_per_million
-        ) / _MILLION
+        uncached, cost = input_tokens, output_tokens * rates.output_usd_per_million
+        if cached_tokens or cache_write_tokens:
+            cached = min(max(cached_tokens or 0, 0), input_tokens)
+            written = min(max(cache_write_tokens or 0, 0), input_tokens - cached)
+            uncached = input_tokens - cached - written
+            cost += cached * rates.cached_input_usd_per_million + written * rates.cache_write_usd_per_million
+        return (cost + uncached * rates.input_usd_per_million) / _MILLION
 
     def most_usd(self, input_tokens: int, output_tokens: int) -> float:
         """Return the most that a request can cost with at most so many tokens.

@@ -277,6 +277,19 @@ def test_a_check_ends_at_its_cap_inconclusive(tmp_path, here):
     assert written["metrics"][0]["needed_items"] > 0
 
 
+def test_a_server_that_bills_more_than_it_may_is_named_even_if_quiet(tmp_path, here):
+    (tmp_path / "bot.py").write_text(
+        "def answer(messages):\n    return {'output': '1', 'input_tokens': 9, 'output_tokens': 900}\n"
+    )
+    suite = priced()
+    price, params = (suite["models"][0][name] for name in ("price", "params"))
+    suite["models"] = [{"id": "bot", "provider": "python", "call": "bot:answer", "price": price, "params": params}]
+    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    code, _, err = here("run", "suite.json", "--out", "run", "--max-cost", "1000", "--quiet")
+    assert code == 0
+    assert err.count("headgate: model bot: an answer cost $1.81, and only $0.") == 1
+
+
 def test_a_deadline_ends_the_run_resumable(tmp_path):
     suite = {**declared(0.9, n_items=2000), "budget": {"max_minutes": 0.02}}
     suite["models"][0]["simulate"]["latency_s"] = 0.2

@@ -72,7 +72,7 @@ class _Outlay:
         self.input_tokens += usage.input_tokens
         self.output_tokens += usage.output_tokens
         self.measured += measured
-        cost_usd = None if price is None else price.cost_usd(**usage._asdict())
+        cost_usd = None if price is None else price.cost_usd(*usage)
         if cost_usd is None:
             self.unpriced += 1
         else:

@@ -15,12 +15,7 @@ _NO_ANSWER: Final = Answer(output=None)
 
 def cost_of(answer: Answer, price: ModelPrice) -> float | None:
     """Return what an answer cost in US dollars; None where its server does not tell the tokens."""
-    return price.cost_usd(
-        answer.input_tokens,
-        answer.output_tokens,
-        cached_tokens=answer.cached_tokens,
-        cache_write_tokens=answer.cache_write_tokens,
-    )
+    return price.cost_usd(answer.input_tokens, answer.output_tokens, answer.cached_tokens, answer.cache_write_tokens)
 
 
 def make_result(
