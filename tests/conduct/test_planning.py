@@ -114,43 +114,6 @@ def priced(n=100, *, models=None, **changes):
     return suite(n, models=models or [model], **changes)
 
 
-def test_costs_are_estimated_by_lane_and_in_all():
-    found = forecast_suite(priced(100, seeds=2))
-    (lane,) = found.lanes
-    assert lane.cost_usd == pytest.approx((lane.input_tokens * 100 + lane.output_tokens * 1000) / 1e6, rel=1e-3)
-    assert (found.cost_usd, found.unpriced, lane.unpriced, lane.measured) == (lane.cost_usd, 0, 0, 0)
-    nothing = forecast_suite(suite(100))
-    assert (nothing.cost_usd, nothing.unpriced, nothing.jobs) == (None, 200, 200)
-
-
-def test_what_has_no_price_is_counted_and_not_free():
-    call = {"provider": "python", "params": {"max_tokens": 10}}
-    models = [{**call, "id": "m", "call": answer, "price": PRICE}, {**call, "id": "n", "call": lambda messages: "x"}]
-    found = forecast_suite(priced(models=models))
-    dear, unknown = found.lanes
-    assert (found.cost_usd, found.unpriced) == (dear.cost_usd, 200)
-    assert (unknown.cost_usd, unknown.unpriced) == (None, 200)
-    together = forecast_suite(priced(models=models, lanes=[{"models": ["m", "n"]}]))
-    (lane,) = together.lanes
-    assert (lane.cost_usd, lane.unpriced, lane.requests) == (pytest.approx(dear.cost_usd), 200, 400)
-
-
-def test_a_stored_run_says_what_jobs_really_take(tmp_path):
-    def chatty(messages):
-        return {"output": "x", "input_tokens": 1000, "output_tokens": 7, "cached_tokens": 400}
-
-    price = {**PRICE, "cached_input_usd_per_million": 10.0}
-    models = [{"id": "m", "provider": "python", "call": chatty, "params": {"max_tokens": 500}, "price": price}]
-    run = hg.run(priced(40, models=models), out=tmp_path / "run")
-    found = forecast_suite(priced(200, models=models), stored=run.path)
-    (lane,) = found.lanes
-    assert (lane.requests, lane.measured, lane.input_tokens, lane.output_tokens) == (400, 400, 400_000, 2800)
-    assert found.cost_usd == pytest.approx(run.cost_usd * 5) == pytest.approx(400 * (600 * 100 + 400 * 10 + 7000) / 1e6)
-    more = {"old": "{{ q }}", "new": "Say: {{ q }}", "third": "Tell: {{ q }}"}
-    partly = forecast_suite(priced(200, models=models, prompts=more), stored=run.path)
-    assert (partly.lanes[0].measured, partly.lanes[0].requests) == (400, 600)
-
-
 def test_what_would_make_a_gate_passable_has_a_cost():
     least = fewest_items(0.02)
     found = forecast_suite(priced(50, gates=[{"metric": "correct", "margin": 0.02}]))

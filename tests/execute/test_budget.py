@@ -44,12 +44,8 @@ def most(job: Job) -> float:
 MOST = most(a_job(model=MODEL))
 
 
-class UsedUp(Exception):
-    pass
-
-
 class Meter:
-    """A provider that bills for itself: everything that it lets itself be asked."""
+    """A budget, and how often it said that it is used up."""
 
     def __init__(self, cap: float, *, spent: float = 0.0) -> None:
         self.calls = 0

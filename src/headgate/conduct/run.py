@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -33,7 +33,7 @@ from headgate.plan import Job, Plan
 from headgate.report.logs import open_log
 from headgate.result import Result
 from headgate.shard import WHOLE, Shard
-from headgate.store.costs import NOTHING_KNOWN, Costs, sum_costs
+from headgate.store.costs import Costs, sum_costs
 from headgate.store.index import contains
 from headgate.store.journal import JournalWriter
 from headgate.store.run import RunStore
@@ -105,8 +105,8 @@ class RunSummary:
     path: Path
     planned: int
     counts: Mapping[str, int]
-    unscored: Mapping[str, int] = field(default_factory=dict[str, int])
-    costs: Costs = NOTHING_KNOWN
+    unscored: Mapping[str, int]
+    costs: Costs
 
     @classmethod
     def of(cls, store: RunStore, *, unscored: Mapping[str, int]) -> Self:
@@ -242,7 +242,10 @@ class Conductor:
 
     def _end_facts(self, summary: RunSummary) -> dict[str, object]:
         facts: dict[str, object] = {"planned": summary.planned, "counts": summary.counts}
-        facts |= {"cost_usd": summary.costs.cost_usd, "expiry": self._expiry or None}
+        if summary.costs.cost_usd is not None:
+            facts["cost_usd"] = summary.costs.cost_usd
+        if self._expiry:
+            facts["expiry"] = self._expiry
         if self._ended is not None:
             facts |= {"done": self._ended.done, "attempts": self._ended.attempts, "failures": self._ended.failures}
         return facts

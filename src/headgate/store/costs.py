@@ -39,9 +39,6 @@ class Costs:
     settled_usd: float
 
 
-NOTHING_KNOWN: Final = Costs(cost_usd=None, unpriced=0, settled_usd=0.0)
-
-
 def sum_costs(files: RunFolder) -> Costs:
     """Add up the rows of a run, one per job.
 
