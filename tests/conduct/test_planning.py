@@ -136,6 +136,13 @@ def test_a_cap_below_the_forecast_is_warned_of():
     assert refused.startswith("a run will be refused: models.0.price: the price of 'm' is not known")
 
 
+def test_a_gate_on_a_cost_that_nobody_knows_is_warned_of():
+    gates = [{"metric": "cost_usd", "max_ratio": 1.1}]
+    assert forecast_suite(priced(gates=gates)).warnings == ()
+    (said,) = forecast_suite(suite(gates=gates)).warnings
+    assert said == "a gate on cost_usd would be invalid: the price of m is not known"
+
+
 def test_the_last_run_is_taken_where_it_fits(tmp_path):
     noisy = [{"id": "m", "provider": "simulated", "simulate": {"accuracy": 0.8, "latency_s": 0}}]
     out, few = tmp_path / "runs" / "sums", tmp_path / "few"

@@ -147,6 +147,9 @@ def _warnings(
     suite: Suite, prompts: Sequence[Prompt], prices: dict[str, ModelPrice | None], found: Forecast
 ) -> Iterator[str]:
     cap, cost = found.max_cost_usd, found.cost_usd
+    unknown = [model for model, price in prices.items() if price is None]
+    if unknown and any(gate.metric == "cost_usd" for gate in suite.gates):
+        yield f"a gate on cost_usd would be invalid: the price of {', '.join(unknown)} is not known"
     if cap is None:
         return
     try:
