@@ -10,7 +10,7 @@ from pathlib import Path
 from headgate.cli.main import run_command
 
 PAGE = Path(__file__).parent / "cli.md"
-COMMANDS = ("demo", "init", "run", "score", "gate", "show", "compare", "merge", "verify")
+COMMANDS = ("demo", "init", "plan", "run", "check", "score", "gate", "show", "compare", "merge", "verify")
 PROMPTS = ("list", "show", "diff", "log", "state", "lock", "verify", "label", "attach", "affected")
 HEAD = """# Command line
 

@@ -19,7 +19,12 @@ prompts:                                # a file, or inline text / messages; jin
   candidate: {text: "Answer briefly: {{ question }}"}
 models:
   - {id: small, provider: openai, model: gpt-5-mini, api_key: env:OPENAI_API_KEY, params: {max_completion_tokens: 256}}
-  - {id: local, provider: openai-compatible, model: qwen3-8b, base_url: "http://vllm:8000/v1"}
+  - id: local
+    provider: openai-compatible
+    model: qwen3-8b
+    base_url: "http://vllm:8000/v1"
+    params: {max_tokens: 256}
+    price: {input_usd_per_million: 0.05, output_usd_per_million: 0.2}   # a published one is known
 lanes:                                  # optional; a model in no lane has one of its own
   - {models: [small], requests_per_minute: 5000, tokens_per_minute: 2000000, concurrency: 256}
 seeds: 3
@@ -57,8 +62,8 @@ stranger's code with your keys.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "Model", "Simulation", "Faults", "Lane", "ExactMatch", "Contains", "Regex",
-    "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
+    "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
+    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
 )  # fmt: skip
 
 NOTES = {
@@ -79,6 +84,8 @@ What each format's language may hold, and what is refused, stands in [Prompts](p
 A plain text in place of the mapping is a path when it ends like one of these, else the template itself; a list is
 `messages`. Parameters in a prompt's file belong to the prompt and are sent with its jobs; a model that gives another
 value is an error.""",
+    "Price": """\
+Without it the published price holds, where there is one: [Cost](cost.md).""",
 }
 
 

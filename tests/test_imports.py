@@ -9,7 +9,9 @@ import sys
 HEAVY = [
     "aiohttp",
     "anyio",
+    "genai_prices",
     "httpx",
+    "httpx2",
     "jinja2",
     "msgspec",
     "numpy",

@@ -43,6 +43,14 @@ def test_the_python_of_the_operations_page_runs(tmp_path):
     assert re.search(r"\d+ requests\n$", ran.stdout)
 
 
+def test_the_python_of_the_cost_page_runs(tmp_path):
+    subprocess.run([sys.executable, "-m", "headgate", "init", "--quiet"], cwd=tmp_path, check=True)
+    (code,) = blocks("docs/cost.md", "python")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert re.match(r"\d+ None \[\d", ran.stdout)
+
+
 def test_the_operations_page_names_every_metric():
     page = (ROOT / "docs" / "operations.md").read_text()
     source = (ROOT / "src" / "headgate" / "report" / "metrics.py").read_text()

@@ -12,9 +12,10 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack
 
+from headgate.conduct.cap import cap_suite
 from headgate.conduct.loop import run_loop
-from headgate.conduct.prepare import prepare
-from headgate.conduct.run import Conductor, RunOptions
+from headgate.conduct.prepare import Prepared, prepare
+from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.scoring import score_run as score_results
 from headgate.decide.verdict import Verdict
@@ -24,6 +25,7 @@ from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.registry.labels import load_prompt
 from headgate.result import Result
 from headgate.shard import choose_shard
+from headgate.store.costs import Costs, sum_costs
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     import httpx
 
     from headgate.conduct.check import CheckSummary
+    from headgate.conduct.planning import Forecast
     from headgate.decide.verdict import Look
     from headgate.stats import Estimate
 
@@ -51,10 +54,13 @@ __all__ = [
     "check",
     "check_async",
     "compare",
+    "forecast",
     "gate",
     "load_prompt",
     "load_suite",
     "merge",
+    "pilot",
+    "pilot_async",
     "run",
     "run_async",
     "scan",
@@ -89,11 +95,17 @@ class Run:
         Jobs in the plan, or in the run's shard of it.
     counts : mapping of str to int
         Jobs that have a row, by status.
+    cost_usd : float or None
+        What the answers have cost, as far as that is known; None where nothing is.
+    unpriced : int
+        Answers whose cost is not known.
     """
 
     path: Path
     planned: int
     counts: Mapping[str, int]
+    cost_usd: float | None = None
+    unpriced: int = 0
 
     @property
     def done(self) -> int:
@@ -114,6 +126,7 @@ def run(
     out: RunPath,
     shard: str | None = None,
     limit: int | None = None,
+    max_cost_usd: float | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
@@ -136,6 +149,8 @@ def run(
         CI system or Kubernetes names in the environment. :func:`merge` makes one run of them.
     limit : int, optional
         Only the first so many items.
+    max_cost_usd : float, optional
+        Most US dollars that the run may cost, with what it has cost before; in place of ``budget.max_cost_usd``.
     retry_errors : bool
         Errored jobs are run again.
     client : httpx.AsyncClient, optional
@@ -163,6 +178,8 @@ def run(
         If an endpoint cannot serve at all; what is done is kept.
     StoreError
         If rows cannot be made durable.
+    Interrupted
+        If it was stopped, or its time or money is used up; the same call resumes it.
 
     Examples
     --------
@@ -204,6 +221,7 @@ def run(
             out=out,
             shard=shard,
             limit=limit,
+            max_cost_usd=max_cost_usd,
             retry_errors=retry_errors,
             client=client,
             transport=transport,
@@ -220,6 +238,7 @@ async def run_async(
     out: RunPath,
     shard: str | None = None,
     limit: int | None = None,
+    max_cost_usd: float | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
@@ -243,11 +262,16 @@ async def run_async(
     2
     """
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
-    conductor = Conductor(prepare(suite, Path(out), shard=choose_shard(shard)), options=options)
+    prepared = prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out), shard=choose_shard(shard))
+    return await _conduct(prepared, options, watch)
+
+
+async def _conduct(prepared: Prepared, options: RunOptions, watch: Watch | None) -> Run:
+    conductor = Conductor(prepared, options=options)
     summary = await conductor.complete(watch)
     if conductor.stopped:
-        raise Interrupted(f"stopped with {summary.done:,} of {summary.planned:,} jobs done; the same call resumes")
-    return Run(summary.path, summary.planned, summary.counts)
+        raise _interrupted(conductor, summary)
+    return _run(summary.path, summary.planned, summary.counts, summary.costs)
 
 
 async def stream(
@@ -256,6 +280,7 @@ async def stream(
     out: RunPath,
     shard: str | None = None,
     limit: int | None = None,
+    max_cost_usd: float | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
@@ -267,7 +292,7 @@ async def stream(
 
     A slow consumer holds the engine back: at most 4,096 results (and those in flight) wait. Leaving the loop early
     stops the run, which stays resumable; rows of earlier calls are not yielded again, :func:`scan` has them. Scores are
-    written at the end.
+    written at the end. When time or money is used up, :class:`~headgate.errors.Interrupted` follows the last result.
 
     Examples
     --------
@@ -286,6 +311,7 @@ async def stream(
     """
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
     held = _Held()
+    suite = cap_suite(suite, max_cost_usd=max_cost_usd)
     prepared = prepare(suite, Path(out), shard=choose_shard(shard))
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
     work = asyncio.create_task(conductor.complete(watch))
@@ -294,7 +320,9 @@ async def stream(
         async with aclosing(held.results()) as results:
             async for result in results:
                 yield result
-        await work
+        summary = await work
+        if conductor.expiry:
+            raise _interrupted(conductor, summary)
     finally:
         conductor.stop()
         held.end()
@@ -373,9 +401,9 @@ def merge(runs: Paths, *, out: RunPath) -> Run:
     ...     [shard.done for shard in shards], hg.merge(shards, out=folder + "/whole").done
     ([2, 1], 3)
     """
-    path = Path(out)
+    path, files = Path(out), RunFolder(Path(out))
     manifest = merge_shards(find_runs(runs), path)
-    return Run(path, manifest.n_jobs, count_statuses(RunFolder(path)))
+    return _run(path, manifest.n_jobs, count_statuses(files), sum_costs(files))
 
 
 def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
@@ -478,6 +506,7 @@ def check(
     out: RunPath,
     baseline: RunPath | None = None,
     anchor: RunPath | None = None,
+    max_cost_usd: float | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -496,7 +525,7 @@ def check(
     ----------
     suite : Suite
         With gates. Its ``policy.alpha`` is shared by the blocking rows and their looks.
-    out, client, transport, watch, metrics_file, log_file
+    out, max_cost_usd, client, transport, watch, metrics_file, log_file
         As for :func:`run`.
     baseline : path or Run, optional
         A stored run with the baseline arm: only the candidate is asked, and a share of the baseline
@@ -510,7 +539,8 @@ def check(
     Returns
     -------
     CheckSummary
-        ``verdict`` (with ``looks``), ``run``, ``planned`` and ``saved`` jobs.
+        ``verdict`` (with ``looks``), ``run``, ``planned`` and ``saved`` jobs, and ``expiry``, where time or money
+        ended it.
 
     Raises
     ------
@@ -543,6 +573,7 @@ def check(
             out=out,
             baseline=baseline,
             anchor=anchor,
+            max_cost_usd=max_cost_usd,
             client=client,
             transport=transport,
             watch=watch,
@@ -559,6 +590,7 @@ class CheckOptions(TypedDict, total=False):
     out: Required[RunPath]
     baseline: RunPath | None
     anchor: RunPath | None
+    max_cost_usd: float | None
     client: httpx.AsyncClient | None
     transport: TransportName | None
     watch: Watch | None
@@ -573,7 +605,8 @@ async def check_async(suite: Suite, **options: Unpack[CheckOptions]) -> CheckSum
 
     given: dict[str, Any] = {name: options.get(name) for name in ("client", "transport", "metrics_file", "log_file")}
     run_options = _options(**given)
-    prepared = prepare(suite, Path(options["out"]), seeds=most_seeds(suite))
+    capped = cap_suite(suite, max_cost_usd=options.get("max_cost_usd"))
+    prepared = prepare(capped, Path(options["out"]), seeds=most_seeds(suite))
     try:
         checker = Checker(
             prepared,
@@ -586,8 +619,8 @@ async def check_async(suite: Suite, **options: Unpack[CheckOptions]) -> CheckSum
         prepared.store.close()
         raise
     summary = await checker.complete(options.get("watch"))
-    if checker.stopped and not (checker.expired and checker.looked):
-        raise Interrupted(f"stopped with {summary.done:,} jobs done; the same call resumes")
+    if checker.stopped and not (checker.expiry and checker.looked):
+        raise _interrupted(checker, summary)
     return checker.summary(summary)
 
 
@@ -637,6 +670,124 @@ async def stream_check(suite: Suite, **options: Unpack[CheckOptions]) -> AsyncGe
     finally:
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
+
+
+def forecast(suite: Suite, *, stored: RunPath | None = None) -> Forecast:
+    """Foresee what a suite will take and what its gates can show; no model is asked.
+
+    Parameters
+    ----------
+    stored : path or Run, optional
+        An earlier run, such as a :func:`pilot`: how much its items and arms differ, and what its jobs take, is then
+        measured and not assumed.
+
+    Returns
+    -------
+    Forecast
+        Jobs, tokens, costs and minutes by lane; for each gate whether it can pass, and how likely.
+
+    Raises
+    ------
+    ConfigError
+        If the suite is wrong, or the stored run lacks what a gate needs.
+
+    Examples
+    --------
+    >>> import headgate as hg
+    >>> suite = hg.Suite(
+    ...     name="sums",
+    ...     items=[{"question": f"{n} + 1 = ?", "target": n + 1} for n in range(20)],
+    ...     prompts={"old": "{{ question }}", "new": "Sum: {{ question }}"},
+    ...     models=[{"id": "small", "provider": "simulated", "params": {"max_tokens": 8},
+    ...              "price": {"input_usd_per_million": 1, "output_usd_per_million": 4}}],
+    ...     scorers=[{"name": "correct", "type": "exact_match"}],
+    ...     compare={"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}},
+    ...     gates=[{"metric": "correct", "margin": 0.05}],
+    ... )
+    >>> found = hg.forecast(suite)
+    >>> found.jobs, found.is_worth_it, found.gates[0].needed_items, 0 < found.cost_usd < 0.01
+    (40, False, 54, True)
+    """
+    from headgate.conduct.planning import forecast_suite
+
+    return forecast_suite(suite, stored=_path(stored))
+
+
+def pilot(
+    suite: Suite,
+    *,
+    out: RunPath,
+    items: int = 30,
+    max_cost_usd: float | None = None,
+    client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Run a suite on a few items, drawn at random, for :func:`forecast` to plan by.
+
+    The run is for planning only: it has a directory of its own, and no check or gate of the suite counts its rows. It
+    resumes like any run; more items go on from fewer.
+
+    Parameters
+    ----------
+    out : path
+        Its run directory, which no other run of the suite should share.
+    items : int
+        How many; all of them, where the suite has no more.
+    max_cost_usd, client, transport, watch
+        As for :func:`run`.
+
+    Raises
+    ------
+    ConfigError, EndpointError, StoreError, Interrupted
+        As :func:`run`.
+
+    Examples
+    --------
+    >>> import headgate as hg, tempfile
+    >>> suite = hg.Suite(
+    ...     name="sums",
+    ...     items=[{"question": f"{n} + 1 = ?", "target": n + 1} for n in range(400)],
+    ...     prompts={"old": "{{ question }}", "new": "Sum: {{ question }}"},
+    ...     models=[{"id": "small", "provider": "simulated", "simulate": {"accuracy": 0.9, "latency_s": 0}}],
+    ...     scorers=[{"name": "correct", "type": "exact_match"}],
+    ...     compare={"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}},
+    ...     gates=[{"metric": "correct", "margin": 0.05}],
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = hg.pilot(suite, out=folder + "/pilot")
+    ...     found = hg.forecast(suite, stored=done)
+    >>> done.done, found.gates[0].known, found.lanes[0].measured
+    (60, True, 800)
+    """
+    return _complete(
+        pilot_async(
+            suite,
+            out=out,
+            items=items,
+            max_cost_usd=max_cost_usd,
+            client=client,
+            transport=transport,
+            watch=watch,
+        )
+    )
+
+
+async def pilot_async(
+    suite: Suite,
+    *,
+    out: RunPath,
+    items: int = 30,
+    max_cost_usd: float | None = None,
+    client: httpx.AsyncClient | None = None,
+    transport: TransportName | None = None,
+    watch: Watch | None = None,
+) -> Run:
+    """Run a suite on a few items, inside an asyncio event loop; as :func:`pilot`."""
+    if items < 2:
+        raise ConfigError("is too few to see how items differ", field="items", value=items, mend="ask for 2 or more")
+    options = replace(_options(client, transport, None, None), pilot=items)
+    return await _conduct(prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out)), options, watch)
 
 
 def compare(
@@ -695,6 +846,17 @@ def compare(
     if chosen[0].estimate is None:
         raise ConfigError("fewer than two items have a value in both runs", file=Path(candidate), field=metric)
     return chosen[0].estimate
+
+
+def _run(path: Path, planned: int, counts: Mapping[str, int], costs: Costs) -> Run:
+    return Run(path, planned, counts, costs.cost_usd, costs.unpriced)
+
+
+def _interrupted(conductor: Conductor, summary: RunSummary) -> Interrupted:
+    """Say how far a run came, and what ended it."""
+    left = summary.planned - summary.done
+    stands = f"{summary.done:,} of {summary.planned:,} jobs done, {left:,} left; the same call resumes"
+    return Interrupted(f"{conductor.expiry}: {stands}" if conductor.expiry else f"stopped with {stands}")
 
 
 def _transport(client: httpx.AsyncClient | None, name: TransportName | None) -> Transport | TransportName | None:

@@ -9,7 +9,7 @@
     |   `-- StoreLocked        3   another process writes to this run directory
     |-- GitError               3   git is not there, or refuses
     |-- EndpointError          3   an endpoint cannot serve this run at all (refused key, unknown host)
-    |-- Interrupted          130   a signal stopped the run; what is committed stays and the run resumes
+    |-- Interrupted          130   a signal or its budget ended the run; what is committed stays and the run resumes
     `-- StatisticsError        3   an estimate is not defined for these values (also a ValueError)
 
 A model's failure is no exception: it is a row with ``status = error``.
@@ -105,7 +105,7 @@ class EndpointError(HeadgateError):
 
 
 class Interrupted(HeadgateError):
-    """A signal stopped the run; committed rows stay, and the same command resumes it."""
+    """A signal, or its time or money, ended the run; committed rows stay, and the same command resumes it."""
 
     exit_code = 130
 

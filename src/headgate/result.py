@@ -21,6 +21,10 @@ class Result(msgspec.Struct, frozen=True, gc=False):
         ``refused`` is an answer (the model or its filter declined), ``error`` means all attempts were used up.
     error_kind : str, optional
         One of the kinds of ``headgate.execute.retry``.
+    cost_usd : float, optional
+        Of the answer, by its tokens and the price in the manifest; of earlier attempts nothing is known.
+    settled_usd : float, optional
+        What all attempts took from the run's cap; null without one.
     latency_s : float, optional
         Seconds the last attempt took on the wire, without queueing and earlier attempts.
     queued_s : float
@@ -58,8 +62,10 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost_usd: float | None = None
+    settled_usd: float | None = None
     latency_s: float | None = None
     ttfb_s: float | None = None
     queued_s: float = 0.0

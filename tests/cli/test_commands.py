@@ -100,7 +100,8 @@ def test_another_candidate_is_judged_on_request(runs):
 def test_run_prints_facts_as_json_and_resumes(runs):
     ran = call("run", runs / "equal.json", "--out", runs / "equal", "--json")
     assert json.loads(ran.stdout) == {
-        "run": str(runs / "equal"), "planned": 480, "counts": {"ok": 480, "error": 0, "refused": 0}
+        "run": str(runs / "equal"), "planned": 480, "counts": {"ok": 480, "error": 0, "refused": 0}, "cost_usd": None,
+        "unpriced": 480,
     }  # fmt: skip
 
 
@@ -214,11 +215,79 @@ def test_help_names_every_command():
         assert f"\n  {command} " in ran.stdout
 
 
+def priced(n_items=120, **changes):
+    """A suite whose jobs cost cents."""
+    suite = declared({"old": 0.9, "new": 0.9}, n_items=n_items, seeds=1)
+    price = {"input_usd_per_million": 1000.0, "output_usd_per_million": 2000.0}
+    suite["models"][0] |= {"price": price, "params": {"max_tokens": 8}}
+    return {**suite, **changes}
+
+
 def test_a_max_cost_that_cannot_be_held_is_refused(tmp_path):
     (tmp_path / "suite.json").write_text(json.dumps({**declared(0.9), "budget": {"max_cost_usd": 5}}))
     ran = call("run", "suite.json", cwd=tmp_path)
     assert ran.returncode == 2
-    assert "budget.max_cost_usd: 5.0 cannot be held: this version knows no prices; leave it out" in ran.stderr
+    assert (
+        "models.0.price: the price of 'small' is not known, and the run has a cap (max_cost_usd); declare" in ran.stderr
+    )
+    assert not (tmp_path / "runs" / "sums").exists()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """Run commands in this process, in a folder of their own: exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def said(*words):
+        code = run_command([str(word) for word in words])
+        return code, *capsys.readouterr()
+
+    return said
+
+
+def test_a_run_ends_at_its_cap_and_says_how_it_stands(tmp_path, here):
+    (tmp_path / "suite.json").write_text(json.dumps(priced()))
+    code, out, err = here("run", "suite.json", "--out", "run", "--max-cost", "1.25")
+    assert (code, out) == (130, "")
+    assert "headgate: the cap of $1.25 is reached, raise it to go on (" in err
+    assert "| cost $1." in err  # the last line of progress
+    assert "of $1.25 |" in err
+    assert "To resume: headgate run suite.json --out run" in err
+    shown = json.loads(here("show", "run", "--json")[1])
+    assert 1.0 < shown["cost_usd"] <= 1.25
+    assert shown["manifest"]["prices"]["small"]["source"] == "suite"
+    code, out, _ = here("run", "suite.json", "--out", "run", "--max-cost", "100", "--json")
+    facts = json.loads(out)
+    assert (code, facts["counts"]["ok"], facts["unpriced"]) == (0, 240, 0)
+    assert f"\ncost ${facts['cost_usd']:.2f}\n" in here("run", "suite.json", "--out", "run")[1]
+    assert f"\ncost ${facts['cost_usd']:.2f}\n" in here("show", "run")[1]
+    code, _, err = here("run", "suite.json", "--out", "run", "--max-cost", "0")
+    assert (code, "max_cost_usd: 0.0 is no amount to spend" in err) == (2, True)
+
+
+def test_a_check_ends_at_its_cap_inconclusive(tmp_path, here):
+    (tmp_path / "suite.json").write_text(json.dumps(priced(400, gates=[{"metric": "correct", "margin": 0.05}])))
+    code, out, err = here("check", "suite.json", "--out", "run", "--max-cost", "12")
+    assert code == 20, err
+    assert out.startswith("INCONCLUSIVE")
+    assert "headgate: the cap of $12.00 is reached, raise it to go on (" in err
+    assert "; the run can be resumed\n" in err
+    assert "are left\ncost $11." in out
+    written = json.loads((tmp_path / "run" / "verdict.json").read_bytes())
+    assert written["metrics"][0]["needed_items"] > 0
+
+
+def test_a_server_that_bills_more_than_it_may_is_named_even_if_quiet(tmp_path, here):
+    (tmp_path / "bot.py").write_text(
+        "def answer(messages):\n    return {'output': '1', 'input_tokens': 9, 'output_tokens': 900}\n"
+    )
+    suite = priced()
+    price, params = (suite["models"][0][name] for name in ("price", "params"))
+    suite["models"] = [{"id": "bot", "provider": "python", "call": "bot:answer", "price": price, "params": params}]
+    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    code, _, err = here("run", "suite.json", "--out", "run", "--max-cost", "1000", "--quiet")
+    assert code == 0
+    assert err.count("headgate: model bot: an answer cost $1.81, and only $0.") == 1
 
 
 def test_a_deadline_ends_the_run_resumable(tmp_path):

@@ -95,7 +95,7 @@ def test_a_mapping_is_an_answer_with_more():
         (7, "returned int 7; return text"),
         (["hi"], "returned list ['hi']"),
         ({"text": "hi"}, "returned dict {'text': 'hi'}"),
-        ({"output": "hi", "tokens": 3}, "unknown fields tokens; known are cached_tokens, input_tokens"),
+        ({"output": "hi", "tokens": 3}, "unknown fields tokens; known are cache_write_tokens, cached_tokens"),
         ({"output": "hi", "http_status": 3}, "unknown fields http_status"),
         ({"output": 7}, "wrong value: Expected `str | null`, got `int` - at `$.output`"),
         ({"output": "hi", "status": "error"}, "wrong value: Invalid enum value 'error'"),

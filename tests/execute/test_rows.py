@@ -13,6 +13,8 @@ from headgate.execute import queue
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.queue import Ticket
 from headgate.execute.rows import make_result
+from headgate.prices import declared_price
+from headgate.suite.price import Price
 
 ANSWER = Answer(output="4")
 ENDPOINT = FakeEndpoint(lambda job, number: ANSWER)
@@ -73,6 +75,19 @@ def test_a_refusal_keeps_its_status_and_the_rest_of_the_answer(clock: list[float
     assert (result.status, result.error_kind, result.error_message) == ("refused", None, None)
     assert (result.output, result.http_status, result.stop_reason) == ("I cannot", 400, "content_filter")
     assert (result.item_id, result.job_id, result.generation) == ("i3", f"{3:032x}", 2)
+
+
+PRICE = declared_price(Price(input_usd_per_million=1.0, output_usd_per_million=10.0, cached_input_usd_per_million=0.5))
+
+
+def test_an_answer_has_its_cost_and_a_failure_none(clock: list[float]):
+    told = Answer(output="4", input_tokens=1000, output_tokens=100, cached_tokens=200, cache_write_tokens=300)
+    result = make_result(Ticket(a_job()), told, ENDPOINT, price=PRICE, generation=1, now=1000.0)
+    assert result.cost_usd == pytest.approx((800 + 200 * 0.5 + 100 * 10) / 1e6)
+    assert (result.cached_tokens, result.cache_write_tokens) == (200, 300)
+    failure = Failure(kind="timeout", message="late")
+    for outcome, price in ((told, None), (ANSWER, PRICE), (failure, PRICE)):
+        assert make_result(Ticket(a_job()), outcome, ENDPOINT, price=price, generation=1, now=1000.0).cost_usd is None
 
 
 @pytest.mark.parametrize(("seconds", "stored"), [(0.01234567, 0.0123), (0.00005, 0.0001), (0.0, 0.0), (12.0, 12.0)])

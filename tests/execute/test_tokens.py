@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execute_jobs import a_job, a_model
+from execute_jobs import PROMPT, a_job, a_model
 from headgate.execute.answer import Answer
-from headgate.execute.tokens import TokenEstimate
+from headgate.execute.tokens import TokenEstimate, output_limit
+from headgate.suite.prompts import Prompt
 
 LENGTH = len(a_job().messages)
 
@@ -67,6 +68,27 @@ def test_one_odd_answer_changes_little():
 @pytest.mark.parametrize(("inputs", "outputs", "told"), [(7, 2, (7, 2)), (None, 2, (0, 2)), (7, None, (7, 0))])
 def test_it_tells_what_was_used(inputs: int | None, outputs: int | None, told: tuple[float, float]):
     assert TokenEstimate().learn(a_job(), used(inputs, outputs)) == told
+
+
+def test_a_limit_that_the_prompt_declares_counts_too():
+    prompt = Prompt(name="plain", messages=PROMPT.messages, params={"max_tokens": 12})
+    assert TokenEstimate().reserve(a_job(prompt=prompt))[1] == 12
+
+
+@pytest.mark.parametrize(
+    ("params", "limit"),
+    [
+        ({"max_tokens": 5, "n": 4}, 20),
+        ({"max_tokens": 5, "n": 1}, 5),
+        ({"max_tokens": 5, "n": None}, 5),
+        ({"max_tokens": True}, None),
+        ({"max_tokens": 0}, None),
+        ({"max_tokens": 5.0}, None),
+        ({}, None),
+    ],
+)
+def test_only_a_whole_number_limits_the_output(params: dict[str, Any], limit: int | None):
+    assert output_limit(params) == limit
 
 
 def test_a_server_that_does_not_say_teaches_nothing():

@@ -19,7 +19,7 @@ LARGE = replace(SMALL, models=("large",), requests_per_minute=None, tokens_per_m
 STATISTICS = EngineStatistics(
     elapsed_s=10.0, ok=480, refused=10, errors={"timeout": 8, "quota": 2}, failures={"rate_limit": 7, "timeout": 40},
     attempts=560, in_flight=24, in_backoff=4, input_tokens=123_456_789_012, output_tokens=1_200, lag_s=0.012,
-    most_lag_s=0.5, lanes=(SMALL, LARGE),
+    most_lag_s=0.5, cost_usd=1.25, unpriced=3, lanes=(SMALL, LARGE),
 )  # fmt: skip
 
 
@@ -58,6 +58,8 @@ def test_every_figure_is_there():
         ("headgate_failures_total", ("kind", "timeout")): 40,
         ("headgate_tokens_total", ("type", "input")): 123_456_789_012,
         ("headgate_tokens_total", ("type", "output")): 1200,
+        ("headgate_cost_usd_total",): 1.25,
+        ("headgate_unpriced_total",): 3,
         ("headgate_event_loop_lag_seconds",): 0.012,
         ("headgate_event_loop_lag_max_seconds",): 0.5,
         **{("headgate_in_flight", lane): 12 for lane in lanes},
@@ -70,6 +72,12 @@ def test_every_figure_is_there():
         ("headgate_limit_per_minute", ("dimension", "tokens"), lanes[0]): 1e6,
         ("headgate_limit_per_minute", ("dimension", "input_tokens"), lanes[1]): 5e5,
     }
+
+
+def test_a_cap_has_what_is_spent_and_reserved_beside_it():
+    capped = read(text(replace(STATISTICS, max_cost_usd=5.0, spent_usd=2.5, reserved_usd=0.125)))
+    budget = {key[1][1]: value for key, value in capped.items() if key[0] == "headgate_budget_usd"}
+    assert budget == {"cap": 5, "spent": 2.5, "reserved": 0.125}
 
 
 def test_every_family_has_its_type_and_a_word_of_help():

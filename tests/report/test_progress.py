@@ -16,6 +16,15 @@ STATISTICS = EngineStatistics(
 )  # fmt: skip
 
 
+def test_the_cost_is_told_where_it_is_known():
+    assert "cost" not in describe(STATISTICS, 1500)
+    assert " | cost $1.25 | left" in describe(replace(STATISTICS, cost_usd=1.25), 1500)
+    partly = describe(replace(STATISTICS, cost_usd=1.25, unpriced=2), 1500)
+    assert " | cost $1.25 without 2 answers whose cost is not known | left" in partly
+    capped = replace(STATISTICS, cost_usd=1.25, max_cost_usd=5.0, spent_usd=2.5)
+    assert " | cost $2.50 of $5.00 | left" in describe(capped, 1500)
+
+
 def test_one_line_says_it_all():
     assert describe(STATISTICS, 1500) == (
         "500/1,500 jobs | 50/s | errors timeout 10 | retried rate_limit 7, timeout 40"

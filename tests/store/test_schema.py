@@ -9,14 +9,15 @@ from headgate.store.schema import RESULTS, SCHEMA_VERSION, SCORES, conform, is_r
 from store_rows import any_result, as_stored, make_result
 
 # The columns that stored runs have. A change here breaks them: add only nullable columns, and raise SCHEMA_VERSION.
-V1 = """
+V2 = """
 job_id string!, item_id string!, prompt string!, prompt_digest string!, model string!, provider string!,
 endpoint string!, seed int64!, status string!, started_at timestamp[us, tz=UTC]!, finished_at timestamp[us, tz=UTC]!,
-cluster string, seed_sent bool!, error_kind string, error_message large_string, http_status int64, output large_string,
-reasoning large_string, stop_reason string, input_tokens int64, output_tokens int64, cached_tokens int64,
-reasoning_tokens int64, cost_usd double, latency_s double, ttfb_s double, queued_s double!, attempts int64!,
-served_model string, fallback bool!, cache_hit bool!, generation int64!, request_id string, system_fingerprint string,
-tool_calls_json large_string, metadata_json large_string
+cluster string, seed_sent bool!, error_kind string, error_message large_string, http_status int64,
+output large_string, reasoning large_string, stop_reason string, input_tokens int64, output_tokens int64,
+cached_tokens int64, cache_write_tokens int64, reasoning_tokens int64, cost_usd double, settled_usd double,
+latency_s double, ttfb_s double, queued_s double!, attempts int64!, served_model string, fallback bool!,
+cache_hit bool!, generation int64!, request_id string, system_fingerprint string, tool_calls_json large_string,
+metadata_json large_string
 """
 V1_SCORES = """
 job_id string!, item_id string!, cluster string, prompt string!, model string!, seed int64!, scorer string!,
@@ -28,10 +29,10 @@ def described(schema):
     return ", ".join(f"{field.name} {field.type}{'' if field.nullable else '!'}" for field in schema)
 
 
-@pytest.mark.parametrize(("schema", "expected"), [(RESULTS, V1), (SCORES, V1_SCORES)])
+@pytest.mark.parametrize(("schema", "expected"), [(RESULTS, V2), (SCORES, V1_SCORES)])
 def test_columns_are_frozen(schema, expected):
     assert described(schema) == " ".join(expected.split())
-    assert SCHEMA_VERSION == 1
+    assert SCHEMA_VERSION == 2
 
 
 def test_columns_are_those_of_the_result():

@@ -33,6 +33,10 @@ MetricsFile = Annotated[
 LogFile = Annotated[
     Path | None, typer.Option("--log-file", metavar="FILE", help="Append what happens here, as JSON lines.")
 ]
+MaxCost = Annotated[
+    float | None,
+    typer.Option("--max-cost", metavar="USD", help="Spend no more than so many US dollars, earlier calls included."),
+]
 OnInconclusive = Annotated[
     str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
 ]
@@ -96,6 +100,7 @@ def run(
     ] = None,
     transport: Transport = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
+    max_cost: MaxCost = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
     metrics_file: MetricsFile = None,
     log_file: LogFile = None,
@@ -107,6 +112,7 @@ def run(
 
     options = {
         "limit": limit,
+        "max_cost_usd": max_cost,
         "retry_errors": retry_errors,
         "transport": transport,
         "metrics_file": metrics_file,
@@ -169,14 +175,36 @@ def plan(
     suite: SuiteFile,
     *,
     stored: Annotated[
-        Path | None, typer.Option("--from", metavar="RUN", help="Earlier run, for how much items and arms differ.")
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Earlier run, for how much items and arms differ and what jobs take; default: runs/NAME, if it fits.",
+        ),
     ] = None,
+    pilot: Annotated[bool, typer.Option("--pilot", help="Ask a few items first, and plan by their answers.")] = False,
+    pilot_items: Annotated[int, typer.Option("--pilot-items", metavar="N", min=2, help="How many, at random.")] = 30,
+    pilot_out: Annotated[
+        Path | None, typer.Option("--pilot-out", metavar="DIR", help="Its run directory; default: runs/NAME-pilot.")
+    ] = None,
+    max_cost: MaxCost = None,
     json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what a suite will take, and whether its gates can pass; exit code 20 when one hardly can."""
-    from headgate.cli.commands import plan_suite
+    from headgate.cli.planning import plan_suite
 
-    raise typer.Exit(plan_suite(suite, stored=stored, json=json))
+    raise typer.Exit(
+        plan_suite(
+            suite,
+            stored=stored,
+            pilot=pilot_items if pilot else None,
+            pilot_out=pilot_out,
+            max_cost=max_cost,
+            json=json,
+            quiet=quiet,
+        )
+    )
 
 
 @app.command()
@@ -190,6 +218,7 @@ def check(
     ] = None,
     anchor: Anchor = None,
     transport: Transport = None,
+    max_cost: MaxCost = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", min=0, help="Stop after so long, with what is known then.")
     ] = None,
@@ -204,7 +233,7 @@ def check(
     """Run a suite until its verdict stands, and no longer. Exit codes: as gate; 130 interrupted, resumable."""
     from headgate.cli.commands import check_suite
 
-    options = {"baseline": baseline, "anchor": anchor, "transport": transport}
+    options = {"baseline": baseline, "anchor": anchor, "max_cost_usd": max_cost, "transport": transport}
     options |= {"metrics_file": metrics_file, "log_file": log_file}
     raise typer.Exit(
         check_suite(

@@ -14,12 +14,12 @@ import msgspec
 import headgate.api as hg
 from headgate.ci.starter import write_suite
 from headgate.cli.running import check_shown, run_shown
-from headgate.decide.table import one_line
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.report.markdown import verdict_markdown
-from headgate.report.terminal import estimate_cells, format_counts, format_table, print_verdict
+from headgate.report.terminal import estimate_cells, format_cost, format_counts, format_table, print_verdict
 from headgate.shard import choose_shard
+from headgate.store.costs import sum_costs
 from headgate.store.disk import replace_bytes
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
@@ -27,8 +27,6 @@ from headgate.store.run import count_statuses
 
 if TYPE_CHECKING:
     from headgate.conduct.estimates import CellEstimate
-    from headgate.conduct.planning import LaneForecast
-    from headgate.decide.forecast import GateForecast
 
 
 def init_suite(folder: Path, *, quiet: bool) -> None:
@@ -56,10 +54,21 @@ def run_suite(
     folder = out or Path("runs") / name
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
-        _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
+        _print_json(_run_facts(done))
     elif not quiet:
-        _print(format_counts(done.counts, done.planned))
-        _print(f"results in {done.path}")
+        _print_run(done)
+
+
+def _run_facts(run: hg.Run) -> dict[str, Any]:
+    facts = {"run": str(run.path), "planned": run.planned, "counts": run.counts}
+    return {**facts, "cost_usd": run.cost_usd, "unpriced": run.unpriced}
+
+
+def _print_run(run: hg.Run) -> None:
+    _print(format_counts(run.counts, run.planned))
+    if run.cost_usd is not None:
+        _print(format_cost(run.cost_usd, run.unpriced))
+    _print(f"results in {run.path}")
 
 
 def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
@@ -94,37 +103,6 @@ def gate_run(
     return verdict.exit_code
 
 
-def plan_suite(path: Path, *, stored: Path | None, json: bool) -> int:
-    """Say what a suite will take and can show; return the exit code."""
-    from headgate.conduct.planning import forecast_suite
-
-    found = forecast_suite(hg.load_suite(path), stored=stored)
-    if json:
-        _print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
-    else:
-        _print(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
-        heads = ["lane", "requests", "input tokens", "output tokens", "at its limits"]
-        _print(format_table(heads, map(_lane_cells, found.lanes)))
-        heads = ["gate", "cell", "tier", "passes if unchanged", "sees", "from"]
-        _print("\n" + format_table(heads, map(_gate_cells, found.gates)))
-        for gate in found.gates:
-            if gate.advice:
-                _print(f"  {one_line(gate.metric)}: {gate.advice}")
-    return 0 if found.is_worth_it else EXIT_CODES["inconclusive"]
-
-
-def _lane_cells(lane: LaneForecast) -> list[str]:
-    time = "no limits declared" if lane.minutes is None else f"{lane.minutes:,.1f} min"
-    return ["+".join(lane.models), f"{lane.requests:,}", f"{lane.input_tokens:,}", f"{lane.output_tokens:,}", time]
-
-
-def _gate_cells(gate: GateForecast) -> list[str]:
-    rule = gate.rule if gate.bound is None else f"{gate.rule} {gate.bound:g}"
-    passes = "-" if gate.passes is None else f"{gate.passes:.0%}"
-    sees = "-" if gate.mde is None else f"{gate.mde:.3g}"
-    return [f"{gate.metric} {rule}", " ".join(gate.cell.values()), gate.tier, passes, sees, gate.basis]
-
-
 def check_suite(
     path: Path,
     *,
@@ -147,7 +125,12 @@ def check_suite(
     _tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
-        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
+        unasked = "are left" if done.expiry else "were not needed"
+        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} {unasked}")
+        if done.run.costs.cost_usd is not None:
+            _print(format_cost(done.run.costs.cost_usd, done.run.costs.unpriced))
+    if done.expiry and not quiet:
+        sys.stderr.write(f"headgate: {done.expiry}; the run can be resumed\n")
     return verdict.exit_code
 
 
@@ -188,10 +171,11 @@ def show_run(run: Path, *, json: bool) -> None:
     from headgate.conduct.estimates import summarize_run
 
     manifest = read_manifest(RunFolder(run).manifest)
-    counts = count_statuses(RunFolder(run))
+    counts, costs = count_statuses(RunFolder(run)), sum_costs(RunFolder(run))
     cells = summarize_run(run)
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
+        facts |= {"cost_usd": costs.cost_usd, "unpriced": costs.unpriced}
         _print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
@@ -202,6 +186,8 @@ def show_run(run: Path, *, json: bool) -> None:
     shard = "" if manifest.shard is None else f", shard {manifest.shard}"
     _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
     _print(format_counts(counts, manifest.n_jobs))
+    if costs.cost_usd is not None:
+        _print(format_cost(costs.cost_usd, costs.unpriced))
     _print("")
     _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
     _print("")
@@ -231,11 +217,9 @@ def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> N
     """Make one run of shards."""
     whole = hg.merge(runs, out=out)
     if json:
-        facts = {"run": str(whole.path), "planned": whole.planned, "counts": whole.counts}
-        _print_json({**facts, "merged": [str(run) for run in runs]})
+        _print_json({**_run_facts(whole), "merged": [str(run) for run in runs]})
     elif not quiet:
-        _print(format_counts(whole.counts, whole.planned))
-        _print(f"results in {whole.path}")
+        _print_run(whole)
 
 
 def verify_run(run: Path, *, json: bool, quiet: bool) -> int:

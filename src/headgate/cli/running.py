@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from headgate.api import Run, Watch, check_async, run_async
+from headgate.api import Run, Watch, check_async, pilot_async, run_async
 from headgate.conduct.loop import run_loop
 from headgate.conduct.run import Conductor
 from headgate.decide.table import look_line, one_line
@@ -62,10 +62,21 @@ def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: b
         return run_loop(_check(suite, out=out, options=options, quiet=quiet))
 
 
+def pilot_shown(suite: Suite, *, out: Path, items: int, quiet: bool) -> Run:
+    """Run the pilot of a plan as :func:`run_shown` runs a suite."""
+    again = f"headgate plan {suite.file or 'SUITE'} --pilot --pilot-items {items} --pilot-out {out}"
+
+    def start(watch: Watch) -> Awaitable[Run]:
+        return pilot_async(suite, out=out, items=items, watch=watch)
+
+    with _warnings():
+        return run_loop(_shown(start, again=again, quiet=quiet))
+
+
 @contextmanager
 def _warnings() -> Generator[None]:
-    """Show what the conductor warns of."""
-    log, handler = logging.getLogger("headgate.conduct"), _Warnings(logging.WARNING)
+    """Show what the run warns of."""
+    log, handler = logging.getLogger("headgate"), _Warnings(logging.WARNING)
     handler.addFilter(lambda record: record.levelno == logging.WARNING)  # an error ends the command, which shows it
     log.addHandler(handler)
     try:

@@ -45,11 +45,14 @@ class CheckSummary:
         The jobs behind it; jobs that were not needed have no row.
     planned : int
         Jobs that asking every item, with as many seeds as there may be, would have taken.
+    expiry : str
+        What ended it before the verdict stood, time or money, in words; empty where nothing did.
     """
 
     verdict: Verdict
     run: RunSummary
     planned: int
+    expiry: str = ""
 
     @property
     def saved(self) -> int:
@@ -185,7 +188,8 @@ class Checker(Conductor):
 
     def summary(self, run: RunSummary) -> CheckSummary:
         """Return what came of it, once the run is complete."""
-        return CheckSummary(verdict=self.verdict(), run=run, planned=int(self._asked.sum()))
+        planned = int(self._asked.sum())
+        return CheckSummary(verdict=self.verdict(), run=run, planned=planned, expiry=self.expiry)
 
     async def finish(self) -> RunSummary:
         """Store the scores that the looks were made with, close the store, and say how the run stands."""
@@ -200,9 +204,7 @@ class Checker(Conductor):
                 scores = pl.concat([frame for frame in self._scored if frame["scorer"].first() == scorer.name])
                 unscored[scorer.name] = scores["value"].null_count()
                 store.write_scores(scores.drop("scorer"), scorer=scorer.name, version=scorer.version)
-            return RunSummary(
-                path=store.files.path, planned=store.manifest.n_jobs, counts=store.counts(), unscored=unscored
-            )
+            return RunSummary.of(store, unscored=unscored)
         finally:
             store.close()
 

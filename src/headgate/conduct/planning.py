@@ -3,60 +3,60 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
-from operator import mul
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
+from headgate.conduct.cap import check_cap
 from headgate.conduct.judging import read_facts
-from headgate.conduct.run import declared_lanes
+from headgate.conduct.outlay import LaneForecast, forecast_lanes, measure_usage
 from headgate.conduct.scoring import bind_scorers
 from headgate.decide.cells import Match, pair_arms, single_cells
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.forecast import GateForecast, forecast_gate
 from headgate.decide.metric import metric_of
 from headgate.decide.tables import Items, items_of
-from headgate.errors import StatisticsError
-from headgate.execute.lanes import DIMENSIONS
-from headgate.execute.tokens import TokenEstimate
+from headgate.errors import ConfigError, HeadgateError, StatisticsError
 from headgate.plan import Plan, plan_suite
+from headgate.prices import ModelPrice, find_prices, format_usd
 from headgate.registry.load import load_prompts
 from headgate.suite.items import ItemFile, read_rows, write_items
 from headgate.suite.model import Gate, Suite
+from headgate.suite.prompts import Prompt
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneForecast:
-    """What one lane has to carry.
-
-    Attributes
-    ----------
-    models : tuple of str
-        Its models.
-    requests : int
-        Jobs, each sent once.
-    input_tokens, output_tokens : int
-        Estimated: 0.28 a byte in, and out what ``max_tokens`` allows, or 256.
-    minutes : float or None
-        At its limits; None where it declares none.
-    """
-
-    models: tuple[str, ...]
-    requests: int
-    input_tokens: int
-    output_tokens: int
-    minutes: float | None
+_FEWEST: Final = 20
+"""A run with fewer items of a gate's cells says too little about their spread to be taken unasked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a suite will take and can show."""
+    """What a suite will take and can show.
+
+    Attributes
+    ----------
+    items, jobs, seeds : int
+        Size of the plan.
+    lanes : tuple of LaneForecast
+        What each lane has to carry.
+    gates : tuple of GateForecast
+        What each gate can show.
+    stored : str or None
+        The run that spread and tokens were taken from.
+    max_cost_usd : float or None
+        The suite's cap.
+    warnings : tuple of str
+        What will stand in the way of the run.
+    """
 
     items: int
     jobs: int
     seeds: int
     lanes: tuple[LaneForecast, ...]
     gates: tuple[GateForecast, ...]
+    stored: str | None = None
+    max_cost_usd: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def minutes(self) -> float | None:
@@ -65,18 +65,32 @@ class Forecast:
         return max(known) if known else None
 
     @property
+    def cost_usd(self) -> float | None:
+        """Of the jobs whose model has a known price; None where none has."""
+        known = [lane.cost_usd for lane in self.lanes if lane.cost_usd is not None]
+        return sum(known) if known else None
+
+    @property
+    def unpriced(self) -> int:
+        """Jobs whose model has no known price."""
+        return sum(lane.unpriced for lane in self.lanes)
+
+    @property
     def is_worth_it(self) -> bool:
         """Whether every blocking gate passes an unchanged candidate more often than not."""
         return all(gate.is_worth_it for gate in self.gates if gate.tier == "blocking")
 
 
-def forecast_suite(suite: Suite, *, stored: Path | None = None) -> Forecast:
+def forecast_suite(suite: Suite, *, stored: Path | None = None, last: Path | None = None) -> Forecast:
     """Foresee a run; no model is asked.
 
     Parameters
     ----------
     stored : Path, optional
-        An earlier run of the same gates, for how much its items and arms differ.
+        An earlier run of the same gates, for how much its items and arms differ, and how many tokens its jobs take.
+    last : Path, optional
+        One to take where ``stored`` is not given, if it is there and fits: it has 20 items of every cell that a gate
+        looks at.
 
     Raises
     ------
@@ -85,37 +99,65 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None) -> Forecast:
     """
     prompts = load_prompts(suite)
     bind_scorers(suite)
+    prices = find_prices(suite.models)
+    if stored is None and last is not None and _fits(suite, last):
+        stored = last
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
         write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
         plan = plan_suite(suite, items=ItemFile(path), prompts=prompts)
-        lanes = tuple(_lanes(suite, plan))
+        measured = {} if stored is None else measure_usage(stored)
+        lanes = tuple(forecast_lanes(suite, plan, prices=prices, measured=measured))
         gates = tuple(_gates(suite, plan, stored))
-    return Forecast(items=len(plan.items), jobs=len(plan), seeds=plan.seeds, lanes=lanes, gates=gates)
+    found = Forecast(
+        items=len(plan.items),
+        jobs=len(plan),
+        seeds=plan.seeds,
+        lanes=lanes,
+        gates=gates,
+        stored=None if stored is None else str(stored),
+        max_cost_usd=suite.budget.max_cost_usd,
+    )
+    warnings = tuple(_warnings(suite, prompts, prices, found))
+    return replace(found, gates=tuple(_priced(gate, found) for gate in gates), warnings=warnings)
 
 
-def _lanes(suite: Suite, plan: Plan) -> Iterator[LaneForecast]:
-    declared = list(declared_lanes(suite))
-    found = {model: [0, 0.0, 0.0] for lane in declared for model in lane.models}
-    estimate = TokenEstimate()
-    for job in plan:
-        inputs, outputs = estimate.reserve(job)
-        sums = found[job.model.id]
-        sums[0], sums[1], sums[2] = sums[0] + 1, sums[1] + inputs, sums[2] + outputs
-    for lane in declared:
-        requests, inputs, outputs = (sum(found[model][place] for model in lane.models) for place in range(3))
-        times = [
-            sum(map(mul, weights, (requests, inputs, outputs))) / (share * limit)
-            for name, (share, weights) in DIMENSIONS.items()
-            if (limit := getattr(lane, f"{name}_per_minute")) is not None
-        ]
-        yield LaneForecast(
-            models=tuple(lane.models),
-            requests=int(requests),
-            input_tokens=round(inputs),
-            output_tokens=round(outputs),
-            minutes=max(times) if times else None,
-        )
+def _fits(suite: Suite, run: Path) -> bool:
+    """Tell whether a run says enough about the cells of all gates."""
+    if not (run / "manifest.json").is_file():
+        return False
+    try:
+        facts = number_items([read_facts(run, None)])[0]
+        items = [_stored(facts, suite, gate, match) for gate in suite.gates for match in _matches(suite)]
+    except HeadgateError:
+        return False
+    return bool(items) and all(found is not None and found.n_items >= _FEWEST for found in items)
+
+
+def _priced(gate: GateForecast, found: Forecast) -> GateForecast:
+    """Add to what a gate needs what that costs: more items cost in proportion."""
+    if gate.needed_items is None or found.cost_usd is None or found.unpriced or not found.items:
+        return gate
+    cost = found.cost_usd / found.items * gate.needed_items
+    advice = f"{gate.advice}; {gate.needed_items} items cost about {format_usd(cost)}"
+    return replace(gate, needed_cost_usd=cost, advice=advice)
+
+
+def _warnings(
+    suite: Suite, prompts: Sequence[Prompt], prices: dict[str, ModelPrice | None], found: Forecast
+) -> Iterator[str]:
+    cap, cost = found.max_cost_usd, found.cost_usd
+    unknown = [model for model, price in prices.items() if price is None]
+    if unknown and any(gate.metric == "cost_usd" for gate in suite.gates):
+        yield f"a gate on cost_usd would be invalid: the price of {', '.join(unknown)} is not known"
+    if cap is None:
+        return
+    try:
+        check_cap(suite, prompts, prices)
+    except ConfigError as error:
+        yield f"a run will be refused: {error}"
+    if cost is not None and cap < cost:
+        yield f"the cap of {format_usd(cap)} is below the forecast of {format_usd(cost)}: the run would end early"
 
 
 def _gates(suite: Suite, plan: Plan, stored: Path | None) -> Iterator[GateForecast]:

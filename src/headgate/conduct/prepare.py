@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headgate.conduct.cap import check_cap
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import resolve_key
 from headgate.plan import Plan, differing_keys, plan_suite
+from headgate.prices import ModelPrice, declared_price, find_prices
 from headgate.registry.load import load_prompts
 from headgate.shard import Shard
 from headgate.store.disk import naming
@@ -32,6 +34,8 @@ class Prepared:
     ----------
     calls : dict of str to callable
         Model id to the callable of provider ``python``.
+    prices : dict of str to ModelPrice
+        Model id to what its tokens cost, where that is known: as the manifest says.
     resumed : bool
         The run had been started before.
     """
@@ -41,6 +45,7 @@ class Prepared:
     store: RunStore
     scorers: tuple[BoundScorer, ...]
     calls: dict[str, Callable[..., Any]]
+    prices: dict[str, ModelPrice]
     resumed: bool
 
 
@@ -63,7 +68,6 @@ def prepare(
     StoreError
         If the disk refuses, or another process writes to the run.
     """
-    _check_budget(suite)
     prompts = load_prompts(suite)
     scorers = bind_scorers(suite)
     calls = dict(_resolve_calls(suite))
@@ -81,11 +85,16 @@ def prepare(
         if resumed:
             store = RunStore.open(out, lock=lock)
             _check_plan(store, plan, shard)
+            prices = store.manifest.prices
+            _check_prices(suite, prices)
+            check_cap(suite, prompts, prices)
         else:
+            prices = find_prices(suite.models)
+            check_cap(suite, prompts, prices)
             staged.replace(files.items)
             plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, seeds=seeds)
             versions = {scorer.name: scorer.version for scorer in scorers}
-            manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard)
+            manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard, prices=prices)
             store = RunStore.create(out, manifest, lock=lock)
         staged.unlink(missing_ok=True)
     except BaseException:
@@ -95,20 +104,25 @@ def prepare(
             out.rmdir()
         raise
     plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, seeds=seeds)
-    return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, resumed=resumed)
+    known = {model: price for model, price in prices.items() if price is not None}
+    return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, prices=known, resumed=resumed)
 
 
-def _check_budget(suite: Suite) -> None:
-    """Refuse a cap that could not be held: nothing prices requests yet."""
-    if suite.budget.max_cost_usd is not None:
-        raise ConfigError(
-            "cannot be held: this version knows no prices",
-            file=suite.file,
-            line=suite.line("budget", "max_cost_usd"),
-            field="budget.max_cost_usd",
-            value=suite.budget.max_cost_usd,
-            mend="leave it out, and bound the run with `max_minutes` or --limit",
-        )
+def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None:
+    """Refuse a declared price that is not the one the run was started with: all its costs are computed alike."""
+    for index, model in enumerate(suite.models):
+        if model.price is None:
+            continue
+        ours, theirs = declared_price(model.price), stored.get(model.id)
+        if theirs is None or theirs.rates != ours.rates:
+            was = "no price was known" if theirs is None else f"its price was {theirs.source}'s"
+            raise ConfigError(
+                f"is not what the run was started with, when {was}",
+                file=suite.file,
+                line=suite.line("models", index, "price"),
+                field=f"models.{index}.price",
+                mend="choose another --out, or leave the price as it was",
+            )
 
 
 def _check_folder(files: RunFolder) -> None:

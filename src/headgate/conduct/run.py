@@ -7,18 +7,21 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from headgate import __version__
+from headgate.conduct.cap import describe_used_up, open_budget
 from headgate.conduct.collector import quiet_collector
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.scoring import score_run
 from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
 from headgate.errors import ConfigError
+from headgate.execute.budget import Budget
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
@@ -26,12 +29,14 @@ from headgate.execute.pool import Counts, Sink, Work
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
-from headgate.plan import Job
+from headgate.plan import Job, Plan
 from headgate.report.logs import open_log
 from headgate.result import Result
 from headgate.shard import WHOLE, Shard
+from headgate.store.costs import Costs, sum_costs
 from headgate.store.index import contains
 from headgate.store.journal import JournalWriter
+from headgate.store.run import RunStore
 from headgate.suite.model import Lane as LaneDeclared
 from headgate.suite.model import Model, Simulation, Suite
 
@@ -47,6 +52,8 @@ class RunOptions:
     ----------
     limit : int, optional
         Only the first so many items.
+    pilot : int, optional
+        Only so many items, drawn by the plan's digest; the same ones each time, and more of them with a larger number.
     retry_errors : bool
         Errored jobs are run again.
     transport : Transport or str, optional
@@ -65,6 +72,7 @@ class RunOptions:
     """
 
     limit: int | None = None
+    pilot: int | None = None
     retry_errors: bool = False
     transport: Transport | TransportName | None = None
     metrics_file: Path | None = None
@@ -90,12 +98,21 @@ class RunSummary:
         Jobs with a row, by status.
     unscored : mapping of str to int
         Answers that could not be scored, by scorer.
+    costs : Costs
+        What the jobs with a row have cost.
     """
 
     path: Path
     planned: int
     counts: Mapping[str, int]
-    unscored: Mapping[str, int] = field(default_factory=dict[str, int])
+    unscored: Mapping[str, int]
+    costs: Costs
+
+    @classmethod
+    def of(cls, store: RunStore, *, unscored: Mapping[str, int]) -> Self:
+        """Return how the run of a store stands."""
+        counts, costs = store.counts(), sum_costs(store.files)
+        return cls(path=store.files.path, planned=store.manifest.n_jobs, counts=counts, unscored=unscored, costs=costs)
 
     @property
     def done(self) -> int:
@@ -135,7 +152,8 @@ class Conductor:
         self._ended: EngineStatistics | None = None
         self._writer: JournalWriter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopped = self._expired = False
+        self._stopped, self._expiry = False, ""
+        self._budget: Budget | None = None
         self._todo = _todo(prepared, self._options)
 
     @property
@@ -159,14 +177,15 @@ class Conductor:
             with suppress(RuntimeError):  # the loop is closed: the run has ended
                 self._loop.call_soon_threadsafe(self._stop_engine)
 
-    def _expire(self) -> None:
-        self._expired = True
-        self.stop()
+    def _expire(self, why: str) -> None:
+        if not self._stopped:
+            self._expiry = why
+            self.stop()
 
     @property
-    def expired(self) -> bool:
-        """Whether the run was stopped because its time (``budget.max_minutes``) was over."""
-        return self._expired
+    def expiry(self) -> str:
+        """What of its budget ended the run, in words: its time or its money; empty where it was neither."""
+        return self._expiry
 
     def _stop_engine(self) -> None:
         if self._engine is not None:
@@ -223,6 +242,10 @@ class Conductor:
 
     def _end_facts(self, summary: RunSummary) -> dict[str, object]:
         facts: dict[str, object] = {"planned": summary.planned, "counts": summary.counts}
+        if summary.costs.cost_usd is not None:
+            facts["cost_usd"] = summary.costs.cost_usd
+        if self._expiry:
+            facts["expiry"] = self._expiry
         if self._ended is not None:
             facts |= {"done": self._ended.done, "attempts": self._ended.attempts, "failures": self._ended.failures}
         return facts
@@ -259,16 +282,14 @@ class Conductor:
             self._writer = writer = store.writer(on_commit=self._on_commit)
             stack.push_async_callback(writer.aclose)
             lanes, counts = await _open_work(self._prepared, self._options, stack), Counts()
-            minutes = self._prepared.suite.budget.max_minutes
-            if minutes is not None:
-                timer = self._loop.call_later(60 * minutes, self._expire)
-                stack.callback(timer.cancel)
+            self._open_budget(stack)
 
             async def work_off(todo: bytearray) -> None:
                 if self._stopped:
                     return
                 work = [replace(lane, jobs=_jobs(self._prepared, todo, frozenset(lane.models))) for lane in lanes]
-                self._engine = Engine(work, sink=self._sink(writer), generation=store.generation, counts=counts)
+                shared: dict[str, Any] = {"counts": counts, "budget": self._budget}
+                self._engine = Engine(work, sink=self._sink(writer), generation=store.generation, **shared)
                 await self._engine.run()
                 await writer.drain()
 
@@ -277,6 +298,19 @@ class Conductor:
             finally:
                 self._ended = None if self._engine is None else self._engine.statistics()
         store.compact()
+
+    def _open_budget(self, stack: AsyncExitStack) -> None:
+        """Start the time that the run may take, and take stock of the money."""
+        minutes = self._prepared.suite.budget.max_minutes
+        if minutes is not None:
+            assert self._loop is not None
+            timer = self._loop.call_later(60 * minutes, self._expire, f"the time of {minutes:g} minutes is over")
+            stack.callback(timer.cancel)
+        self._budget = open_budget(self._prepared.suite, self._prepared.store, on_used_up=self._use_up)
+
+    def _use_up(self) -> None:
+        assert self._budget is not None
+        self._expire(describe_used_up(self._budget))
 
     def _sink(self, writer: JournalWriter) -> Sink:
         hold = self._hold
@@ -294,9 +328,7 @@ class Conductor:
         prepared, store = self._prepared, self._prepared.store
         try:
             unscored = await score_run(store, prepared.scorers)
-            return RunSummary(
-                path=store.files.path, planned=store.manifest.n_jobs, counts=store.counts(), unscored=unscored
-            )
+            return RunSummary.of(store, unscored=unscored)
         finally:
             store.close()
 
@@ -306,6 +338,8 @@ def _todo(prepared: Prepared, options: RunOptions) -> bytearray:
     plan = prepared.plan
     n_items = len(plan.items) if options.limit is None else min(len(plan.items), options.limit)
     todo = _shard(prepared).mark_jobs(n_items, cells=len(plan.cells))
+    if options.pilot is not None:
+        np.frombuffer(todo, np.uint8).reshape(n_items, -1)[_drawn(plan)[options.pilot :]] = 0
     done = prepared.store.done_job_ids(retry_errors=options.retry_errors)
     if len(done):
         flags = np.frombuffer(todo, np.uint8)
@@ -313,6 +347,12 @@ def _todo(prepared: Prepared, options: RunOptions) -> bytearray:
             ours = start + np.flatnonzero(flags[start : start + _CHUNK])
             flags[ours[contains(done, map(plan.job_id, ours.tolist()))]] = 0
     return todo
+
+
+def _drawn(plan: Plan) -> npt.NDArray[np.int64]:
+    """Return the items of a plan in an order that its digest draws."""
+    rng = np.random.Generator(np.random.Philox(key=int(plan.digest[:16], 16)))
+    return rng.permutation(len(plan.items))
 
 
 def _shard(prepared: Prepared) -> Shard:
@@ -335,7 +375,8 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
                 endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
         limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
         models = tuple(lane.models)
-        work.append(Work(models=models, jobs=iter(()), endpoints=endpoints, lane=limits, concurrency=lane.concurrency))
+        shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices}
+        work.append(Work(models=models, jobs=iter(()), endpoints=endpoints, lane=limits, **shared))
     return work
 
 

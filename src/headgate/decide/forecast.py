@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,10 @@ class GateForecast:
         Where it comes from.
     advice : str
         What would make it passable; empty where nothing is needed.
+    needed_items : int or None
+        With so many it would be passable; None: it is, or nobody knows.
+    needed_cost_usd : float or None
+        What asking so many would cost, where prices are known.
     """
 
     metric: str
@@ -65,6 +69,8 @@ class GateForecast:
     known: bool
     basis: str
     advice: str
+    needed_items: int | None = None
+    needed_cost_usd: float | None = None
 
     @property
     def can_pass(self) -> bool:
@@ -102,13 +108,13 @@ def forecast_gate(
         What to call it.
     """
     fewest = _fewest(gate, metric, alpha)
-    passes, smallest, advice = None, None, ""
+    chances = _NOTHING_KNOWN
     if fewest is not None and n_items < fewest:
-        passes, advice = 0.0, _enough(gate, metric, n_items, fewest, alpha)
+        chances = _Chances(0.0, None, _enough(gate, metric, n_items, fewest, alpha), fewest)
     elif gate.rule in {"margin", "max_ratio"}:
-        passes, smallest, advice = _chances(gate, metric, n_items=n_items, seeds=seeds, alpha=alpha, stored=stored)
-    known = stored is not None and passes is not None
-    assumed = f"assuming {ASSUMED:.0%} right answers" if passes is not None else "no spread is known"
+        chances = _chances(gate, metric, n_items=n_items, seeds=seeds, alpha=alpha, stored=stored)
+    known = stored is not None and chances.passes is not None
+    assumed = f"assuming {ASSUMED:.0%} right answers" if chances.passes is not None else "no spread is known"
     return GateForecast(
         metric=gate.metric,
         rule=gate.rule,
@@ -117,12 +123,25 @@ def forecast_gate(
         cell=cell,
         n_items=n_items,
         fewest_items=fewest,
-        passes=passes,
-        mde=smallest,
+        passes=chances.passes,
+        mde=chances.mde,
         known=known,
         basis=basis if known else assumed,
-        advice=advice,
+        advice=chances.advice,
+        needed_items=chances.needed_items,
     )
+
+
+class _Chances(NamedTuple):
+    """The chance to pass, the smallest change that is seen, what would help, and how many items that are."""
+
+    passes: float | None
+    mde: float | None
+    advice: str = ""
+    needed_items: int | None = None
+
+
+_NOTHING_KNOWN: Final = _Chances(None, None)
 
 
 def _fewest(gate: Gate, metric: Metric, alpha: float) -> int | None:
@@ -155,16 +174,13 @@ def _enough(gate: Gate, metric: Metric, n_items: int, fewest: int, alpha: float)
     return f"{text}, or accept a margin above {reach * (metric.bounds[1] - metric.bounds[0]):.3g}"
 
 
-def _chances(
-    gate: Gate, metric: Metric, *, n_items: int, seeds: int, alpha: float, stored: Items | None
-) -> tuple[float | None, float | None, str]:
-    """Return the chance to pass, the smallest change that is seen, and what would help."""
+def _chances(gate: Gate, metric: Metric, *, n_items: int, seeds: int, alpha: float, stored: Items | None) -> _Chances:
     if stored is None or stored.baseline is None:
         if gate.margin is None or metric.bounds is None or gate.margin == 0:
-            return None, None, ""
+            return _NOTHING_KNOWN
         margin = gate.margin / (metric.bounds[1] - metric.bounds[0])
         chance = pass_probability(ASSUMED, n_items, margin, seeds=seeds, alpha=alpha, runs=_RUNS)
-        return chance, None, "" if chance >= LIKELY else f"ask more than {n_items} items, or more seeds"
+        return _Chances(chance, None, "" if chance >= LIKELY else f"ask more than {n_items} items, or more seeds")
     arms = [stored.candidate, stored.baseline]
     if not metric.higher_is_better and gate.margin is not None:
         arms = [arm.flipped(metric.bounds) for arm in arms]
@@ -173,14 +189,12 @@ def _chances(
     if gate.max_ratio is not None:
         both &= (ours > 0) & (theirs > 0)
     if np.count_nonzero(both) < 2 or n_items < 2:
-        return None, None, ""
+        return _NOTHING_KNOWN
     return _known_chances(gate, metric, ours[both], theirs[both], n_items=n_items, alpha=alpha)
 
 
-def _known_chances(
-    gate: Gate, metric: Metric, ours: Floats, theirs: Floats, *, n_items: int, alpha: float
-) -> tuple[float | None, float | None, str]:
-    """Return the same from stored item means: by the rule itself where it can be replayed."""
+def _known_chances(gate: Gate, metric: Metric, ours: Floats, theirs: Floats, *, n_items: int, alpha: float) -> _Chances:
+    """Return them from stored item means: by the rule itself where it can be replayed."""
     ratio = gate.max_ratio
     sd = float(np.std(ours - theirs if ratio is None else np.log(ours / theirs), ddof=1))
     accepted = float(gate.margin or 0.0) if ratio is None else math.log(ratio)
@@ -193,10 +207,10 @@ def _known_chances(
     elif sd > 0 and accepted > 0:
         chance = float(power_curve(sd, n_items, accepted, [0.0], alpha=alpha).passes[0])
     if sd == 0:
-        return chance, None, ""
+        return _Chances(chance, None)
     smallest = mde(sd, n_items, alpha=alpha, power=_POWER)
-    advice = ""
+    advice, more = "", None
     if chance is not None and chance < LIKELY and accepted > 0:
         more = needed_items(sd, accepted, alpha=alpha, power=_POWER)
         advice = f"ask about {more} items to pass an unchanged candidate in {_POWER:.0%} of runs"
-    return chance, smallest if ratio is None else math.expm1(smallest), advice
+    return _Chances(chance, smallest if ratio is None else math.expm1(smallest), advice, more)

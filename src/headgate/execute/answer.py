@@ -30,6 +30,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes
     ----------
+    input_tokens : int, optional
+        All of them: ``cached_tokens`` and ``cache_write_tokens`` are among them.
     quota : Quota, optional
         What the server says of its limits.
     """
@@ -42,6 +44,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     ttfb_s: float | None = None
     served_model: str | None = None

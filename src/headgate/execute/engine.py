@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from headgate.errors import EndpointError
+from headgate.execute.budget import Budget
 from headgate.execute.lag import LoopLag
 from headgate.execute.pool import Counts, Pool, Sink, Work
 from headgate.execute.statistics import EngineStatistics
@@ -31,6 +32,8 @@ class Engine:
         Source of jitter.
     counts : Counts, optional
         Those of an engine that ran before for the same run: statistics go on from there.
+    budget : Budget, optional
+        What the run may spend.
     """
 
     def __init__(
@@ -41,10 +44,14 @@ class Engine:
         generation: int = 1,
         rng: random.Random | None = None,
         counts: Counts | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        self._counts, self._lag = counts or Counts(), LoopLag()
+        self._counts, self._lag, self._budget = counts or Counts(), LoopLag(), budget
         jitter = rng or random.Random()
-        self._pools = [Pool(part, sink=sink, counts=self._counts, generation=generation, rng=jitter) for part in work]
+        self._pools = [
+            Pool(part, sink=sink, counts=self._counts, generation=generation, rng=jitter, budget=budget)
+            for part in work
+        ]
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
         now = time.monotonic()
@@ -97,7 +104,7 @@ class Engine:
 
     def statistics(self) -> EngineStatistics:
         """Return what has been done so far; any thread may ask."""
-        counts, now = self._counts, self._ended or time.monotonic()
+        counts, budget, now = self._counts, self._budget, self._ended or time.monotonic()
         lanes = tuple(pool.statistics() for pool in self._pools)
         return EngineStatistics(
             elapsed_s=now - self._started,
@@ -110,6 +117,11 @@ class Engine:
             in_backoff=sum(lane.in_backoff for lane in lanes),
             input_tokens=counts.input_tokens,
             output_tokens=counts.output_tokens,
+            cost_usd=counts.cost_usd,
+            unpriced=counts.unpriced,
+            max_cost_usd=None if budget is None else budget.max_cost_usd,
+            spent_usd=0.0 if budget is None else budget.spent_usd,
+            reserved_usd=0.0 if budget is None else budget.reserved_usd,
             idle_s=now - counts.moved_at,
             lag_s=self._lag.lately_s,
             most_lag_s=self._lag.most_s,

@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from headgate.execute.answer import Answer, Failure
+from headgate.execute.budget import Budget, CostBound
 from headgate.execute.concurrency import Concurrency
 from headgate.execute.endpoint import Endpoint
 from headgate.execute.health import Health
 from headgate.execute.lanes import Lane
 from headgate.execute.queue import JobQueue, Ticket
-from headgate.execute.retry import ACTIONS, delay
-from headgate.execute.rows import make_result
+from headgate.execute.retry import ACTIONS, delay, may_be_billed
+from headgate.execute.rows import cost_of, make_result
 from headgate.execute.statistics import LaneStatistics
 from headgate.execute.tokens import TokenEstimate
 from headgate.plan import Job
+from headgate.prices import ModelPrice, format_usd
 from headgate.result import Result
 
 _LOG: Final = logging.getLogger("headgate.engine")
@@ -44,6 +46,8 @@ class Work:
         Model id to where it is served.
     concurrency : int
         Most attempts under way at once.
+    prices : mapping of str to ModelPrice
+        Model id to what its tokens cost, where that is known.
     """
 
     models: tuple[str, ...]
@@ -51,11 +55,20 @@ class Work:
     endpoints: Mapping[str, Endpoint]
     lane: Lane
     concurrency: int = 64
+    prices: Mapping[str, ModelPrice] = field(default_factory=dict[str, ModelPrice])
 
 
 @dataclass(slots=True)
 class Counts:
-    """What all pools of a run have done; times are seconds of the monotonic clock."""
+    """What all pools of a run have done; times are seconds of the monotonic clock.
+
+    Attributes
+    ----------
+    cost_usd : float
+        Of the answers whose cost is known.
+    unpriced : int
+        Answers whose cost is not.
+    """
 
     status: Counter[str] = field(default_factory=Counter[str])
     errors: Counter[str] = field(default_factory=Counter[str])
@@ -63,6 +76,8 @@ class Counts:
     attempts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: float = 0.0
+    unpriced: int = 0
     moved_at: float = 0.0
     started_at: float = 0.0
 
@@ -78,6 +93,8 @@ class Pool:
         Takes each result.
     counts : Counts
         Shared with the other pools.
+    budget : Budget, optional
+        Shared with them too: every model has a price then, and every job a limit of its output.
 
     Attributes
     ----------
@@ -85,7 +102,16 @@ class Pool:
         Set it, and no worker takes another job.
     """
 
-    def __init__(self, work: Work, *, sink: Sink, counts: Counts, generation: int, rng: random.Random) -> None:
+    def __init__(
+        self,
+        work: Work,
+        *,
+        sink: Sink,
+        counts: Counts,
+        generation: int,
+        rng: random.Random,
+        budget: Budget | None = None,
+    ) -> None:
         self.work = work
         self.queue = JobQueue(work.jobs, capacity=max(256, 4 * work.concurrency))
         self.gate = Concurrency(work.concurrency)
@@ -95,6 +121,8 @@ class Pool:
         }
         self._sink, self._counts, self._generation, self._rng = sink, counts, generation, rng
         self._tokens = TokenEstimate()
+        self._budget, self._bound = budget, CostBound(work.prices)
+        self._overran = False
         self._active: dict[Ticket, None] = {}
         self._held = 0
         self.stopped = False
@@ -109,12 +137,12 @@ class Pool:
         Exception
             Whatever the sink or the source of jobs raises.
         """
-        queue = self.queue
+        queue, attempt = self.queue, self._attempt if self._budget is None else self._paid_attempt
         while not self.stopped and (ticket := queue.take_now() or await queue.take()) is not None:
             health = self.health[ticket.job.model.id]
             if ticket.parked_at is not None:
                 ticket.unpark()
-            outcome = await self._attempt(ticket, health) if health.circuit.admit(ticket) else None
+            outcome = await attempt(ticket, health) if health.circuit.admit(ticket) else None
             if outcome is None:
                 ticket.park()
                 queue.put_back(ticket, after_s=health.circuit.wait_s)
@@ -125,6 +153,35 @@ class Pool:
             queue.done()
             if full is not None:
                 await self._hold(full)
+
+    async def _paid_attempt(self, ticket: Ticket, health: Health) -> Answer | Failure | None:
+        """Make an attempt for which the budget holds the most that it can cost."""
+        budget, asked, most_usd = self._budget, time.monotonic(), self._bound.usd(ticket.job)
+        assert budget is not None
+        reserved = await budget.reserve(most_usd)
+        ticket.held_s += time.monotonic() - asked
+        try:
+            outcome = await self._attempt(ticket, health)
+        except BaseException:  # the run stops, and what is under way may be billed
+            budget.settle(reserved, None)
+            raise
+        cost_usd = 0.0 if outcome is None else self._cost_of(ticket.job, outcome, most_usd)
+        ticket.settled_usd = (ticket.settled_usd or 0.0) + budget.settle(reserved, cost_usd)
+        return outcome
+
+    def _cost_of(self, job: Job, outcome: Answer | Failure, most_usd: float) -> float | None:
+        """Return what an attempt cost; None where it may have cost something, and nobody says how much."""
+        cost_usd = cost_of(outcome, self.work.prices[job.model.id]) if isinstance(outcome, Answer) else None
+        if cost_usd is None:
+            return None if may_be_billed(outcome) else 0.0
+        if cost_usd > most_usd and not self._overran:
+            self._overran = True
+            said = (
+                f"model {job.model.id}: an answer cost {format_usd(cost_usd)}, and only {format_usd(most_usd)} was "
+                "reserved: its server counts more tokens than it was sent or allowed, so the cap may be crossed"
+            )
+            _LOG.warning("reservation exceeded", extra={"facts": {"message": said}})
+        return cost_usd
 
     async def _attempt(self, ticket: Ticket, health: Health) -> Answer | Failure | None:
         """Make an attempt; None if the circuit opened while it waited for its turn."""
@@ -203,12 +260,17 @@ class Pool:
 
     def _result(self, ticket: Ticket, outcome: Answer | Failure) -> Result:
         endpoint, counts = self.work.endpoints[ticket.job.model.id], self._counts
-        result = make_result(ticket, outcome, endpoint, generation=self._generation, now=counts.moved_at)
+        price = self.work.prices.get(ticket.job.model.id)
+        result = make_result(ticket, outcome, endpoint, price=price, generation=self._generation, now=counts.moved_at)
         counts.status[result.status] += 1
         if result.status == "error":
             counts.errors[result.error_kind or "unknown"] += 1
         counts.input_tokens += result.input_tokens or 0
         counts.output_tokens += result.output_tokens or 0
+        if result.cost_usd is not None:
+            counts.cost_usd += result.cost_usd
+        elif result.status != "error":
+            counts.unpriced += 1
         return result
 
     async def _hold(self, full: Awaitable[None]) -> None:
@@ -255,6 +317,8 @@ class Pool:
         for health in self.health.values():
             if not health.circuit.closed:
                 yield f"{health.name}, which fails: it is asked again in {health.circuit.wait_s:.0f} s"
+        if self._budget is not None and self._budget.waiting:
+            yield f"the budget: {self._budget.waiting} attempts wait until others are settled"
         yield self.work.lane.waits_for()
         active = list(self._active)
         if active:

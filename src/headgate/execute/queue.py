@@ -35,12 +35,15 @@ class Ticket:
     held_s : float
         For which the job could not have gone out: its lane, its endpoint, the budget of retries or busy workers held it
         back. They do not count against its deadline.
+    settled_usd : float, optional
+        What its attempts took from the run's cap; None without one.
     parked_at : float, optional
         From when on it is held back now.
     """
 
     __slots__ = (
-        "attempts", "busy_s", "charged", "held_s", "job", "latency_s", "parked_at", "pulled", "sent", "started_at",
+        "attempts", "busy_s", "charged", "held_s", "job", "latency_s", "parked_at", "pulled", "sent",
+        "settled_usd", "started_at",
     )  # fmt: skip
 
     def __init__(self, job: Job) -> None:
@@ -48,6 +51,7 @@ class Ticket:
         self.attempts, self.charged = 0, 0
         self.sent = self.busy_s = self.latency_s = self.held_s = 0.0
         self.parked_at: float | None = None
+        self.settled_usd: float | None = None
 
     def park(self, *, after_s: float = 0.0) -> None:
         """Start the time for which the job is held back, now or when it is due again."""

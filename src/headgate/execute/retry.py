@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from headgate.execute.answer import Failure, FailureKind
+from headgate.execute.answer import Answer, Failure, FailureKind
 from headgate.execute.error_body import ErrorBody, read_error
 from headgate.execute.transport import TransportError
 
@@ -33,28 +33,31 @@ class Action:
         The endpoint cannot serve this run: stop, and leave the jobs to be resumed.
     base_s : float
         First backoff in seconds.
+    billed : bool
+        The provider may have done the work, and bill it, though nothing came back that says so.
     """
 
     retry: bool = False
     charged: bool = True
     dead: bool = False
     base_s: float = 0.5
+    billed: bool = False
 
 
 ACTIONS: Final[Mapping[FailureKind, Action]] = {
     "rate_limit": Action(retry=True, charged=False, base_s=1.0),
     "overloaded": Action(retry=True, base_s=2.0),
-    "transient": Action(retry=True),
-    "timeout": Action(retry=True),
+    "transient": Action(retry=True, billed=True),
+    "timeout": Action(retry=True, billed=True),
     "connect": Action(retry=True),
-    "dropped": Action(retry=True),
-    "bad_response": Action(retry=True),
+    "dropped": Action(retry=True, billed=True),
+    "bad_response": Action(retry=True, billed=True),
     "quota": Action(dead=True),
     "auth": Action(dead=True),
     "not_found": Action(dead=True),
     "context_length": Action(),
     "invalid_request": Action(),
-    "callable": Action(),
+    "callable": Action(billed=True),
 }
 
 _WORDS: Final[Mapping[str, FailureKind]] = {
@@ -123,6 +126,19 @@ def classify_transport(error: TransportError) -> Failure:
     """Classify an attempt that got no complete response."""
     kind: FailureKind = "connect" if error.kind in {"connect", "dns", "tls"} else error.kind  # type: ignore[assignment]
     return Failure(kind=kind, message=str(error)[:_MESSAGE])
+
+
+def may_be_billed(outcome: Answer | Failure) -> bool:
+    """Tell whether an attempt without usage may cost something: not where it got an error status, or went nowhere.
+
+    Examples
+    --------
+    >>> may_be_billed(Failure(kind="timeout", message="")), may_be_billed(classify(500, {}, b""))
+    (True, False)
+    """
+    if outcome.http_status is not None and outcome.http_status >= 400:
+        return False
+    return isinstance(outcome, Answer) or ACTIONS[outcome.kind].billed
 
 
 def retry_after(headers: Mapping[str, str], *, now: float | None = None) -> float | None:

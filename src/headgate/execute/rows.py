@@ -7,18 +7,32 @@ from typing import Final
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import Endpoint
 from headgate.execute.queue import Ticket
+from headgate.prices import ModelPrice
 from headgate.result import Result
 
 _NO_ANSWER: Final = Answer(output=None)
 
 
+def cost_of(answer: Answer, price: ModelPrice) -> float | None:
+    """Return what an answer cost in US dollars; None where its server does not tell the tokens."""
+    return price.cost_usd(answer.input_tokens, answer.output_tokens, answer.cached_tokens, answer.cache_write_tokens)
+
+
 def make_result(
-    ticket: Ticket, outcome: Answer | Failure, endpoint: Endpoint, *, generation: int, now: float
+    ticket: Ticket,
+    outcome: Answer | Failure,
+    endpoint: Endpoint,
+    *,
+    price: ModelPrice | None = None,
+    generation: int,
+    now: float,
 ) -> Result:
     """Return the row of a job.
 
     Parameters
     ----------
+    price : ModelPrice, optional
+        What the model's tokens cost.
     now : float
         Seconds of the monotonic clock. Only the start of a job is read from the wall clock, so that a clock that is set
         in the middle makes no job end before it began.
@@ -26,8 +40,9 @@ def make_result(
     job = ticket.job
     item, prompt, model = job.item, job.prompt, job.model
     answer, failure = (_NO_ANSWER, outcome) if isinstance(outcome, Failure) else (outcome, None)
+    cost_usd = None if price is None else cost_of(answer, price)
     started_at, elapsed_s, ttfb_s = ticket.started_at, now - ticket.pulled, outcome.ttfb_s
-    # In the order of the fields: 36 of them by name cost three times as much.
+    # In the order of the fields: 38 of them by name cost three times as much.
     return Result(
         job.job_id,
         item.item_id,
@@ -51,8 +66,10 @@ def make_result(
         answer.input_tokens,
         answer.output_tokens,
         answer.cached_tokens,
+        answer.cache_write_tokens,
         answer.reasoning_tokens,
-        None,  # cost_usd
+        cost_usd,
+        ticket.settled_usd,
         int(1e4 * ticket.latency_s + 0.5) / 1e4,
         None if ttfb_s is None else int(1e4 * ttfb_s + 0.5) / 1e4,
         int(1e4 * (elapsed_s - ticket.busy_s) + 0.5) / 1e4,  # queued_s

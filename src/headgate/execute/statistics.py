@@ -58,6 +58,14 @@ class EngineStatistics:
         Failed attempts by kind, whether or not a later attempt succeeded.
     in_backoff : int
         Jobs that wait for their next attempt.
+    cost_usd : float
+        Of the answers whose cost is known.
+    unpriced : int
+        Answers whose cost is not known.
+    max_cost_usd : float, optional
+        The run's cap.
+    spent_usd, reserved_usd : float
+        With a cap: what was settled in this call and before, and the most that what is in flight may cost.
     idle_s : float
         Seconds since an attempt last ended.
     lag_s, most_lag_s : float
@@ -74,6 +82,11 @@ class EngineStatistics:
     in_backoff: int
     input_tokens: int
     output_tokens: int
+    cost_usd: float = 0.0
+    unpriced: int = 0
+    max_cost_usd: float | None = None
+    spent_usd: float = 0.0
+    reserved_usd: float = 0.0
     idle_s: float = 0.0
     lag_s: float = 0.0
     most_lag_s: float = 0.0

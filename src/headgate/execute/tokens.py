@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from headgate.execute.answer import Answer
 from headgate.plan import Job
@@ -11,6 +12,19 @@ _PER_BYTE: Final = 0.28
 _LEARN: Final = 0.05
 _MARGIN: Final = 1.1
 _LIMITS: Final = ("max_completion_tokens", "max_tokens")
+
+
+def output_limit(params: Mapping[str, Any]) -> int | None:
+    """Return the most tokens that a request may bring by its parameters, for all its ``n`` answers; None: no limit.
+
+    Examples
+    --------
+    >>> output_limit({"max_tokens": 10, "n": 2}), output_limit({"temperature": 0})
+    (20, None)
+    """
+    limit = next((value for name in _LIMITS if type(value := params.get(name)) is int and value > 0), None)
+    answers = params.get("n")
+    return limit * answers if limit is not None and type(answers) is int and answers > 1 else limit
 
 
 class TokenEstimate:
@@ -32,8 +46,7 @@ class TokenEstimate:
 
     def reserve(self, job: Job) -> tuple[float, float]:
         """Return the input and output tokens to reserve for an attempt."""
-        params = job.model.params
-        limit = next((params[name] for name in _LIMITS if isinstance(params.get(name), int)), None)
+        limit = output_limit(job.model.params) or output_limit(job.prompt.params)
         inputs = _MARGIN * self.per_byte * len(job.messages) + 4
         return inputs, self.output_tokens if limit is None else limit
 

@@ -64,9 +64,20 @@ def _engine(now: EngineStatistics) -> Iterator[str]:
     yield from _family("attempts_total", "counter", "Requests sent.", [({}, now.attempts)])
     yield from _family("failures_total", "counter", "Failed attempts, retried or not.", _by("kind", now.failures))
     yield from _family("tokens_total", "counter", "Tokens of the answers that count.", _by("type", tokens))
+    yield from _money(now)
     yield from _family("event_loop_lag_seconds", "gauge", "How late the event loop is, lately.", [({}, now.lag_s)])
     most = "How late the event loop was at the worst."
     yield from _family("event_loop_lag_max_seconds", "gauge", most, [({}, now.most_lag_s)])
+
+
+def _money(now: EngineStatistics) -> Iterator[str]:
+    spent = "US dollars of the answers whose cost is known."
+    yield from _family("cost_usd_total", "counter", spent, [({}, now.cost_usd)])
+    yield from _family("unpriced_total", "counter", "Answers whose cost is not known.", [({}, now.unpriced)])
+    if now.max_cost_usd is not None:
+        budget = {"cap": now.max_cost_usd, "spent": now.spent_usd, "reserved": now.reserved_usd}
+        said = "US dollars of the run's cap, with what earlier calls have spent."
+        yield from _family("budget_usd", "gauge", said, [({"kind": kind}, usd) for kind, usd in budget.items()])
 
 
 def _lanes(lanes: Iterable[LaneStatistics]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final, Self, TextIO
 
@@ -15,6 +15,8 @@ from rich.text import Text
 
 from headgate.decide.table import one_line
 from headgate.execute.statistics import EngineStatistics, LaneStatistics
+from headgate.prices import format_usd
+from headgate.report.terminal import format_cost
 
 _LINE_EVERY_S: Final = 30.0
 _REFRESH_PER_S: Final = 4
@@ -22,10 +24,11 @@ _LATE_S: Final = 0.1
 
 
 def describe(statistics: EngineStatistics, total: int) -> str:
-    """Return one line: done, rate, errors by kind, retries, lane use, tokens, and the time that is left.
+    """Return one line: done, rate, errors by kind, retries, lane use, tokens, cost, and the time that is left.
 
     A lane shows its attempts under way, of those that may be; where the server takes fewer than declared, of both. That
-    the event loop is late is said when it is by more than 0.1 s.
+    the event loop is late is said when it is by more than 0.1 s. With a cap the cost is what counts against it, of all
+    calls of the run.
     """
     done = statistics.done
     rate = done / statistics.elapsed_s if statistics.elapsed_s > 0 else 0.0
@@ -36,6 +39,7 @@ def describe(statistics: EngineStatistics, total: int) -> str:
         f"retried {_kinds(statistics.failures)}",
         f"lanes {', '.join(map(_lane, statistics.lanes))}",
         f"tokens {statistics.input_tokens:,} in, {statistics.output_tokens:,} out",
+        *_cost(statistics),
         f"left {_duration((total - done) / rate) if rate else 'unknown'}",
     ]
     if statistics.lag_s > _LATE_S:
@@ -100,6 +104,13 @@ class Progress:
         for part in describe(statistics, self._total).split(" | "):
             body.add_row(Text("  " + part))
         return body
+
+
+def _cost(statistics: EngineStatistics) -> Iterator[str]:
+    if statistics.max_cost_usd is not None:
+        yield f"cost {format_usd(statistics.spent_usd)} of {format_usd(statistics.max_cost_usd)}"
+    elif statistics.cost_usd:
+        yield format_cost(statistics.cost_usd, statistics.unpriced)
 
 
 def _kinds(kinds: object) -> str:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from headgate.decide.table import one_line
 from headgate.decide.verdict import Verdict
+from headgate.prices import format_usd
 
 if TYPE_CHECKING:
     from headgate.stats import Estimate
@@ -59,3 +60,18 @@ def format_counts(counts: Mapping[str, int], planned: int) -> str:
     ok, refused, errors = (counts.get(status, 0) for status in ("ok", "refused", "error"))
     missing = planned - ok - refused - errors
     return f"{planned:,} jobs: {ok:,} ok, {refused:,} refused, {errors:,} errors, {missing:,} not run"
+
+
+def format_cost(cost_usd: float | None, unpriced: int) -> str:
+    """Return what a run has cost, and how much of that is not known; empty where nothing is.
+
+    Examples
+    --------
+    >>> format_cost(1.5, 0), format_cost(1.5, 3), format_cost(None, 3)
+    ('cost $1.50', 'cost $1.50 without 3 answers whose cost is not known', '')
+    """
+    if cost_usd is None:
+        return ""
+    return f"cost {format_usd(cost_usd)}" + (
+        f" without {unpriced:,} answers whose cost is not known" if unpriced else ""
+    )

@@ -16,6 +16,7 @@ import msgspec
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import digest
 from headgate.plan import Plan, differing_keys
+from headgate.prices import ModelPrice
 from headgate.shard import Shard
 from headgate.store.disk import naming, replace_bytes
 from headgate.store.provenance import Git, ci_url, git_state, hide_login, hide_secrets, versions
@@ -91,6 +92,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         Which part of the plan the run takes; None takes all of it.
     merged : list of str
         Ids of the runs that this one was merged from, in the order of their shards.
+    prices : dict
+        Model id to the price that costs were computed with; null where none was known, or shards had different ones.
     """
 
     schema: int = SCHEMA_VERSION
@@ -108,6 +111,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     argv: list[str]
     shard: Shard | None = None
     merged: list[str] = []
+    prices: dict[str, ModelPrice | None] = {}
 
     @property
     def n_jobs(self) -> int:
@@ -125,6 +129,7 @@ def make_manifest(
     scorers: Mapping[str, str] | None = None,
     argv: Sequence[str] | None = None,
     shard: Shard | None = None,
+    prices: Mapping[str, ModelPrice | None] | None = None,
 ) -> Manifest:
     """Collect the facts of a new run.
 
@@ -138,6 +143,8 @@ def make_manifest(
         The command line; default ``sys.argv``.
     shard : Shard, optional
         Which part of the plan will run.
+    prices : mapping, optional
+        Model id to price.
     """
     now = datetime.now(UTC)
     declared = suite_json(suite)
@@ -155,6 +162,7 @@ def make_manifest(
         platform=platform.platform(),
         argv=hide_secrets(sys.argv if argv is None else argv),
         shard=shard,
+        prices=dict(prices or {}),
     )
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from msgspec.structs import replace
 
 from headgate.errors import ConfigError, StoreLocked
+from headgate.prices import ModelPrice
 from headgate.store import checksums
 from headgate.store.disk import TEMPORARY, make_folder, naming, sync_path
 from headgate.store.layout import RunFolder
@@ -121,7 +122,14 @@ def _describe(shards: Sequence[ShardRun]) -> Manifest:
         argv=hide_secrets(sys.argv),
         shard=None,
         merged=[manifest.run_id for manifest in manifests],
+        prices={model: _common(model, manifests) for model in first.prices},
     )
+
+
+def _common(model: str, manifests: Sequence[Manifest]) -> ModelPrice | None:
+    """Return the price that all shards had; None where a model's price has changed from one to the next."""
+    prices = [manifest.prices.get(model) for manifest in manifests]
+    return prices[0] if len({None if price is None else price.rates for price in prices}) == 1 else None
 
 
 def _link_files(shards: Sequence[ShardRun], files: RunFolder) -> None:

@@ -16,7 +16,7 @@ from headgate.errors import StoreError
 from headgate.result import COLUMNS, Result
 from headgate.store.columns import TIME, make_column
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Grows when a column is added; columns are never renamed, retyped or removed."""
 
 _TIMES: Final = frozenset({"started_at", "finished_at"})

@@ -26,6 +26,7 @@ from pydantic.json_schema import SkipJsonSchema
 from headgate.identity import digest
 from headgate.suite.documents import Document, Place
 from headgate.suite.part import Name, Params, Part, TemplateText
+from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, config_error, did_you_mean
 from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer
 
@@ -47,6 +48,7 @@ __all__ = [
     "Numeric",
     "Part",
     "Policy",
+    "Price",
     "PromptSource",
     "Python",
     "Regex",
@@ -162,6 +164,7 @@ class Model(Part):
         json_schema_extra={"pattern": SECRET_REFERENCE.pattern},
     )
     params: Params = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
+    price: Price | None = Field(None, description="What its tokens cost; default: what is published, where it is")
     call: str | SkipJsonSchema[Callable[..., Any]] | None = Field(
         None, description="provider python: 'module:function' of a sync or async callable"
     )
@@ -373,7 +376,9 @@ class Policy(Part):
 class Budget(Part):
     """What a run may spend."""
 
-    max_cost_usd: float | None = Field(None, gt=0, description="Most US dollars")
+    max_cost_usd: float | None = Field(
+        None, gt=0, description="Most US dollars: every model needs a price then, and a limit of its output"
+    )
     max_minutes: float | None = Field(None, gt=0, description="Most minutes")
 
 

@@ -50,6 +50,7 @@ class _Choice(msgspec.Struct, gc=False):
 
 class _InputDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _OutputDetails(msgspec.Struct, gc=False):
@@ -167,6 +168,7 @@ def _answer(completion: _Completion, choice: _Choice, message: _Message, respons
         input_tokens=usage.prompt_tokens,
         output_tokens=usage.completion_tokens,
         cached_tokens=None if inputs is None else inputs.cached_tokens,
+        cache_write_tokens=None if inputs is None else inputs.cache_write_tokens,
         reasoning_tokens=None if outputs is None else outputs.reasoning_tokens,
         ttfb_s=response.ttfb_s,
         served_model=completion.model,

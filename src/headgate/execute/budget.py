@@ -1,0 +1,158 @@
+"""The cap of a run's cost: an attempt reserves the most that it may cost, and settles at what it did cost."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from headgate.execute.tokens import output_limit
+from headgate.identity import canonical_json
+from headgate.plan import Job
+from headgate.prices import ModelPrice
+
+_UNITS: Final = 10**12
+"""Money is counted in millionths of a millionth of a dollar, so that sums are exact."""
+
+_HIDDEN_TOKENS: Final = 64
+"""What a chat template may add to a request beyond what its own bytes stand for."""
+
+
+class Budget:
+    """What a run may spend, shared by all its lanes: spent and reserved together never cross the cap.
+
+    Reservations are made in the order in which they are asked for. One that does not fit waits until others have been
+    settled; when none is left to be settled, the money is used up, and nobody is let in any more.
+
+    Parameters
+    ----------
+    max_cost_usd : float
+        The cap in US dollars.
+    spent_usd : float
+        What earlier calls of the run have spent.
+    on_used_up : callable
+        Called once, when the next reservation does not fit and nothing is in flight.
+    """
+
+    def __init__(self, max_cost_usd: float, *, spent_usd: float = 0.0, on_used_up: Callable[[], object]) -> None:
+        self.max_cost_usd, self.used_up = max_cost_usd, False
+        self._cap, self._spent, self._reserved = round(max_cost_usd * _UNITS), math.ceil(spent_usd * _UNITS), 0
+        self._open = 0
+        self._on_used_up = on_used_up
+        self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
+
+    @property
+    def spent_usd(self) -> float:
+        """What has been settled, in this call and before."""
+        return self._spent / _UNITS
+
+    @property
+    def reserved_usd(self) -> float:
+        """The most that what is in flight may cost."""
+        return self._reserved / _UNITS
+
+    @property
+    def waiting(self) -> int:
+        """Attempts that wait for others to be settled."""
+        return len(self._waiting)
+
+    @property
+    def next_usd(self) -> float:
+        """What the first of those that wait asks for."""
+        heads = list(self._waiting)[:1]  # any thread may ask
+        return heads[0][1] / _UNITS if heads else 0.0
+
+    async def reserve(self, usd: float) -> int:
+        """Reserve for an attempt; wait until it fits, for ever when the money is used up.
+
+        Returns
+        -------
+        int
+            What :meth:`settle` takes.
+        """
+        amount = math.ceil(usd * _UNITS)
+        if not self._waiting and self._fits(amount):
+            self._take(amount)
+            return amount
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((waiter, amount))
+        self._admit()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.cancelled():
+                self._admit()  # it may have stood before one that fits
+            else:  # it was let in, and will not go
+                self.settle(amount, 0.0)
+            raise
+        return amount
+
+    def settle(self, reserved: int, usd: float | None) -> float:
+        """End a reservation with what the attempt cost, None if nobody knows: it then cost all of it.
+
+        Returns
+        -------
+        float
+            US dollars that it was settled at.
+        """
+        amount = reserved if usd is None else max(0, math.ceil(usd * _UNITS))
+        self._open -= 1
+        self._reserved -= reserved
+        self._spent += amount
+        self._admit()
+        return amount / _UNITS
+
+    def _fits(self, amount: int) -> bool:
+        return self._spent + self._reserved + amount <= self._cap
+
+    def _take(self, amount: int) -> None:
+        self._open += 1
+        self._reserved += amount
+
+    def _admit(self) -> None:
+        """Let in those who have waited longest, as far as it goes."""
+        while self._waiting:
+            waiter, amount = self._waiting[0]
+            if not waiter.done():  # else cancelled
+                if not self._fits(amount):
+                    break
+                self._take(amount)
+                waiter.set_result(None)
+            self._waiting.popleft()
+        if self._waiting and not self._open and not self.used_up:
+            self.used_up = True
+            self._on_used_up()
+
+
+class CostBound:
+    """The most that an attempt at a job can cost.
+
+    A token of a byte-level tokenizer stands for at least one byte, so a request has no more of them than bytes (and a
+    few that its chat template adds); and it brings no more than its declared ``max_tokens``, for each of ``n`` answers.
+
+    Parameters
+    ----------
+    prices : mapping of str to ModelPrice
+        Of every model; each job declares how much it may bring.
+    """
+
+    def __init__(self, prices: Mapping[str, ModelPrice]) -> None:
+        self._prices = prices
+        self._cells: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def usd(self, job: Job) -> float:
+        """Return it in US dollars."""
+        key = job.prompt.name, job.model.id
+        if key not in self._cells:
+            self._cells[key] = _beside({**job.prompt.params, **job.model.params})
+        more, output_tokens = self._cells[key]
+        return self._prices[job.model.id].most_usd(len(job.messages) + more, output_tokens)
+
+
+def _beside(params: dict[str, Any]) -> tuple[int, int]:
+    """Return the tokens that all requests of a cell have beside their messages, and those that they may bring."""
+    limit = output_limit(params)
+    assert limit is not None  # without one no run with a cap begins
+    return len(canonical_json(params)) + _HIDDEN_TOKENS, limit

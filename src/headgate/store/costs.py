@@ -1,0 +1,67 @@
+"""What the jobs of a run have cost."""
+
+# pyarrow ships no types.
+# pyright: reportUnknownParameterType=false
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headgate.store.columns import make_mask
+from headgate.store.index import read_columns, superseded
+from headgate.store.layout import RunFolder
+from headgate.store.schema import RESULTS, conform, is_answer
+
+_COLUMNS: Final = pa.schema([RESULTS.field(name) for name in ("status", "cost_usd", "settled_usd")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Sums over the rows of a run, in US dollars.
+
+    Attributes
+    ----------
+    cost_usd : float or None
+        Of the rows whose cost is known; None where none is.
+    unpriced : int
+        Answers whose cost is not known.
+    settled_usd : float
+        What counts against a cap: what was settled under one, else the cost.
+    """
+
+    cost_usd: float | None
+    unpriced: int
+    settled_usd: float
+
+
+def sum_costs(files: RunFolder) -> Costs:
+    """Add up the rows of a run, one per job.
+
+    Raises
+    ------
+    StoreError
+        If a file cannot be read.
+    """
+    known, settled, priced, unpriced = [0.0], [0.0], 0, 0
+    sources = files.sources()
+    repeats = superseded(sources) if files.segments() else [np.empty(0, np.int64) for _ in sources]
+    for source, lost in zip(sources, repeats, strict=True):
+        table = read_columns(source, _COLUMNS.names)
+        kept = np.ones(table.num_rows, np.bool_)
+        kept[lost] = False
+        for batch in table.filter(make_mask(kept)).to_batches():
+            status, cost, taken = conform(batch, schema=_COLUMNS).columns
+            known.append(_sum(cost))
+            settled.append(_sum(pc.call_function("coalesce", [taken, cost])))
+            priced += len(cost) - cost.null_count
+            unpriced += int(_sum(pc.call_function("and", [is_answer(status), pc.call_function("is_null", [cost])])))
+    return Costs(cost_usd=math.fsum(known) if priced else None, unpriced=unpriced, settled_usd=math.fsum(settled))
+
+
+def _sum(column: Any) -> float:
+    return pc.call_function("sum", [column]).as_py() or 0.0
