@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headgate.cli.ci import ci
+
 app = typer.Typer(
     name="headgate",
     help="Runs large LLM evaluations and says, with error bars, whether a change may pass.",
@@ -16,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(ci)
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YAML, TOML or JSON.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
