@@ -74,14 +74,17 @@ def demo(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files.")] = Path(),
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[github] [DIR]", help="CI system whose pipeline to write too; where to write."),
+    ] = None,
     *,
     quiet: Quiet = False,
 ) -> None:
-    """Write a suite to start from: suite.yaml, items, prompts and a scorer."""
+    """Write a suite to start from: suite.yaml, items, prompts and a scorer; and a pipeline that runs it."""
     from headgate.cli.commands import init_suite
 
-    init_suite(folder, quiet=quiet)
+    init_suite(words or [], quiet=quiet)
 
 
 @app.command()

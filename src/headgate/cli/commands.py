@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import headgate.api as hg
-from headgate.ci.starter import write_suite
+from headgate.ci.starter import SYSTEMS, write_pipeline, write_suite
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.table import one_line
 from headgate.decide.verdict import EXIT_CODES, Verdict
@@ -31,13 +31,21 @@ if TYPE_CHECKING:
     from headgate.decide.forecast import GateForecast
 
 
-def init_suite(folder: Path, *, quiet: bool) -> None:
-    """Write the starter suite."""
-    written = write_suite(folder)
+def init_suite(words: Sequence[str], *, quiet: bool) -> None:
+    """Write the starter suite, or a pipeline and the suite: an optional system, then an optional folder."""
+    system = words[0] if words and words[0] in SYSTEMS else None
+    folders = words if system is None else words[1:]
+    if len(folders) > 1:
+        known = " or ".join(SYSTEMS)
+        raise ConfigError("is one folder too many", field="DIR", value=folders[1], mend=f"a system is {known}")
+    folder = Path(folders[0]) if folders else Path()
+    written = write_suite(folder) if system is None else write_pipeline(system, folder)
     if not quiet:
         for path in written:
             _print(f"wrote {path}")
-        _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+        suite = folder / "suite.yaml"
+        next_step = f"headgate run {suite} && headgate gate runs/support-bot"
+        _print(f"next: {next_step if system is None else f'headgate check {suite}, then commit and push'}")
 
 
 def run_suite(

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from headgate.ci.result import Result
-from headgate.decide.verdict import WORST_FIRST, ArmFacts, Verdict
+from headgate.decide.verdict import WORST_FIRST, ArmErrors, ArmFacts, Verdict
 from headgate.report.inert import markdown
 from headgate.report.markdown import drift_markdown, looks_markdown, verdict_markdown
 
@@ -43,29 +43,37 @@ def result_page(result: Result, *, run_url: str, most_bytes: int, origin: str = 
     budget = most_bytes - NOTE_BYTES - len(head.encode())
     dropped: list[str] = []
     table = verdict_markdown(verdict)
-    for name in ("looks", "drift", "facts"):
-        if (
-            len(table.encode()) + sum(len(text.encode()) + 1 for text in sections.values()) > budget
-            and name in sections
-        ):
+    for name in list(sections):
+        if _size(table, *sections.values()) > budget:
             del sections[name]
             dropped.append(name)
-    if len(table.encode()) > budget:
+    if _size(table) > budget:
         table, shown = _shortened(verdict, budget)
         dropped.append(f"{len(verdict.metrics) - shown} of {len(verdict.metrics)} rows")
     note = [f"Left out here for want of room: {', '.join(dropped)}. verdict.json holds all of it.\n"] if dropped else []
     return head + "\n".join([table, *sections.values(), *note])
 
 
+def _size(*texts: str) -> int:
+    return sum(len(text.encode()) + 1 for text in texts)
+
+
 def _shortened(verdict: Verdict, budget: int) -> tuple[str, int]:
     """Return as much of the table as fits, worst rows first, and how many rows that is."""
     rows = sorted(verdict.metrics, key=lambda row: (row.tier != "blocking", WORST_FIRST.index(row.verdict)))
-    shown = len(rows)
-    while True:
-        shown //= 2
+    shown = len(rows) // 2
+    while shown > 0:
         table = verdict_markdown(msgspec.structs.replace(verdict, metrics=rows[:shown]))
-        if shown == 0 or len(table.encode()) <= budget:
+        if _size(table) <= budget:
             return table, shown
+        shown //= 2
+    bare = {arm: _bare(getattr(verdict.errors, arm)) for arm in ("candidate", "baseline", "anchor")}
+    errors = msgspec.structs.replace(verdict.errors, **bare)
+    return verdict_markdown(msgspec.structs.replace(verdict, metrics=[], items=[], errors=errors)), 0
+
+
+def _bare(counts: ArmErrors | None) -> ArmErrors | None:
+    return None if counts is None else msgspec.structs.replace(counts, kinds={})
 
 
 def _unknown(result: Result, run_url: str) -> str:

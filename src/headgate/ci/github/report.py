@@ -1,6 +1,6 @@
 """``headgate ci github``: a result goes to all places where a reader of GitHub looks."""
 
-from __future__ import annotate
+from __future__ import annotations
 
 import asyncio
 import subprocess
