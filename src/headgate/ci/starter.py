@@ -48,7 +48,7 @@ def write_suite(folder: Path) -> list[Path]:
 
 
 def write_pipeline(system: str, folder: Path) -> list[Path]:
-    """Write the files that run a suite in a CI system, and the starter suite where there is no ``suite.yaml``.
+    r"""Write the files that run a suite in a CI system, and the starter suite where there is no ``suite.yaml``.
 
     They install the version of headgate that writes them; nothing is overwritten.
 

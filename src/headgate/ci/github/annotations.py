@@ -92,7 +92,7 @@ def _baseline(result: Result) -> PromptFacts | None:
 def changed_line(text: str, prompt: PromptFacts, baseline: PromptFacts | None) -> int:
     r"""Return the line of a prompt's file where it begins to differ from the baseline's messages, from 1.
 
-    Any format of file will do: the line is the first that holds the message's own line.
+    Any format of file will do: the line is the first that is the message's own line, or holds it.
 
     Examples
     --------
@@ -100,12 +100,14 @@ def changed_line(text: str, prompt: PromptFacts, baseline: PromptFacts | None) -
     >>> changed_line("content: |\n  Be kind.\n  Be short.\n", facts("Be kind.\nBe short."), facts("Be kind."))
     3
     """
-    lines = text.splitlines()
+    lines = [line.strip() for line in text.splitlines()]
     for wanted in (
         *_changes(prompt, baseline),
         *(line for _, content in prompt.messages for line in content.splitlines()),
     ):
         sought = wanted.strip()
+        if sought in lines:
+            return lines.index(sought) + 1
         found = next((number for number, line in enumerate(lines, 1) if sought and sought in line), None)
         if found is not None:
             return found

@@ -77,6 +77,10 @@ class Client:
         Refused
             What the last attempt ended with.
         """
+
+        async def once() -> _T:  # tenacity does not wait for what a plain function returns
+            return await operation()
+
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(Busy),
             stop=stop_after_attempt(_ATTEMPTS),
@@ -84,7 +88,7 @@ class Client:
             sleep=self._sleep,
             reraise=True,
         )
-        return await attempts(operation)
+        return await attempts(once)
 
     async def call(self, method: str, path: str, json: Mapping[str, Any] | None = None) -> Any:
         """Make one call and return the JSON of its answer.
