@@ -14,7 +14,7 @@ from headgate.ci.github.environment import Environment, PullRequest, WorkflowRun
 from headgate.ci.github.files import plain, summary_bytes, write_outputs, write_summary
 from headgate.ci.github.page import result_page
 from headgate.ci.github.rest import Client, Refused
-from headgate.ci.result import Result, read_result
+from headgate.ci.result import Result, read_result, read_verdict
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.store.disk import replace_bytes
@@ -132,7 +132,8 @@ def report_artifact(
     if not environment.token or not environment.repository:
         raise ConfigError("is not set", field="GITHUB_TOKEN" if environment.repository else "GITHUB_REPOSITORY")
     file = folder / "verdict.json"
-    result = read_result(file) if file.exists() else Result(verdict=None, missing=_NOTHING, verdict_file=file)
+    verdict = read_verdict(file) if file.is_symlink() or file.exists() else None
+    result = Result(verdict=verdict, missing="" if verdict else _NOTHING, verdict_file=file)
     origin = "This is what the pull request's own run reports; whoever opened it could change it."
     page = result_page(result, run_url=run.html_url, most_bytes=MOST_BYTES, origin=origin)
     where = _write_page(page, environment, summary)
