@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 import headgate as hg
-from headgate.ci.result import MOST_BYTES, Result, read_result
+from headgate.ci.result import MOST_BYTES, Result, read_result, read_verdict
 from headgate.errors import ConfigError
 from made_verdicts import VERDICTS
 
@@ -79,8 +79,12 @@ def test_what_the_policy_makes_of_an_inconclusive_verdict_is_its_code(tmp_path, 
 def test_what_is_not_true_in_itself_is_refused(tmp_path, name, changes, problem):
     path = written(tmp_path, name, **changes)
     with pytest.raises(ConfigError, match=problem) as caught:
-        read_result(tmp_path)
+        read_verdict(path)
     assert caught.value.file == path
+    result = read_result(tmp_path, ended=0)
+    assert result.verdict is None
+    assert problem in result.missing
+    assert result.missing.endswith("; the command ended with exit code 0")
 
 
 def test_what_is_no_plain_small_file_is_refused(tmp_path):
@@ -88,14 +92,14 @@ def test_what_is_no_plain_small_file_is_refused(tmp_path):
     (tmp_path / "secret").write_bytes(VERDICTS["pass"].to_json())
     path.symlink_to(tmp_path / "secret")
     with pytest.raises(ConfigError, match="is not a plain file"):
-        read_result(tmp_path)
+        read_verdict(path)
     path.unlink()
     path.write_bytes(b" " * (MOST_BYTES + 1))
     with pytest.raises(ConfigError, match=r"has 8,388,609 bytes, and a verdict has at most 8,388,608"):
-        read_result(tmp_path)
+        read_verdict(path)
     path.write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="a verdict cannot be read from it"):
-        read_result(tmp_path)
+        read_verdict(path)
 
 
 def test_one_prompt_has_its_own_digest_and_several_one_of_all(tmp_path):
@@ -133,3 +137,6 @@ def test_what_a_run_has_cost_is_the_sum_of_its_jobs(tmp_path):
     table = pl.read_parquet(part).with_columns(cost_usd=pl.when(pl.col("seed") == 1).then(0.25)).to_arrow()
     pq.write_table(table.cast(schema), part)
     assert read_result(tmp_path / "run").cost_usd == 40 * 0.25
+    part.write_bytes(b"torn")
+    damaged = read_result(tmp_path / "run")
+    assert (damaged.word, damaged.manifest, damaged.cost_usd) == (result.word, None, None)

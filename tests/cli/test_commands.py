@@ -269,8 +269,13 @@ def test_init_writes_a_pipeline_where_a_system_is_named(tmp_path):
     assert "exists already" in again.stderr
 
 
-def test_init_takes_one_folder(tmp_path):
+def test_init_takes_a_known_system_or_a_folder_alone(tmp_path):
     ran = call("init", "gihtub", "shop", cwd=tmp_path)
     assert ran.returncode == 2
-    assert "DIR: 'shop' is one folder too many; a system is github" in ran.stderr
+    assert (
+        "init: 'gihtub' is no CI system that headgate writes files for; use github; or name the folder alone"
+        in ran.stderr
+    )
     assert list(tmp_path.iterdir()) == []
+    assert call("init", "shop", cwd=tmp_path).returncode == 0
+    assert {path.name for path in (tmp_path / "shop").iterdir()} == {"suite.yaml", "data", "prompts", "scorers.py"}

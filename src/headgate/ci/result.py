@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+import numpy as np
 
 from headgate.decide.verdict import EXIT_CODES, Verdict
-from headgate.errors import ConfigError
+from headgate.errors import ConfigError, HeadgateError
 from headgate.identity import digest
-from headgate.store.dataset import scan
 from headgate.store.disk import naming
+from headgate.store.index import read_columns
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
-
-if TYPE_CHECKING:
-    import polars as pl
 
 MOST_BYTES: Final = 8 << 20
 """A verdict file that is larger is not read."""
@@ -88,10 +88,11 @@ def read_result(run: Path, *, ended: int | None = None) -> Result:
     ended : int, optional
         Exit code of the command that should have written it. A verdict with another one is of an earlier run.
 
-    Raises
-    ------
-    ConfigError
-        If the file is no verdict.
+    Returns
+    -------
+    Result
+        Without a verdict where the file is not there or is none: that is a finding too. Without a manifest where it
+        cannot be read.
 
     Examples
     --------
@@ -101,15 +102,15 @@ def read_result(run: Path, *, ended: int | None = None) -> Result:
     path = run if run.is_file() else run / "verdict.json"
     if not path.is_file():
         return Result(verdict=None, missing=f"{path} is not there{_ending(ended)}", verdict_file=path)
-    verdict = read_verdict(path)
+    try:
+        verdict = read_verdict(path)
+    except HeadgateError as error:
+        return Result(verdict=None, missing=f"{error}{_ending(ended)}", verdict_file=path)
     if ended is not None and ended != verdict.exit_code:
         missing = f"{path} is of an earlier run{_ending(ended)}"
         return Result(verdict=None, missing=missing, verdict_file=path)
-    folder = path.parent
-    if not RunFolder(folder).manifest.is_file():
-        return Result(verdict=verdict, missing="", verdict_file=path)
-    manifest = read_manifest(RunFolder(folder).manifest)
-    return Result(verdict=verdict, missing="", verdict_file=path, manifest=manifest, cost_usd=_spent(folder))
+    manifest, cost_usd = _behind(RunFolder(path.parent))
+    return Result(verdict=verdict, missing="", verdict_file=path, manifest=manifest, cost_usd=cost_usd)
 
 
 def _ending(ended: int | None) -> str:
@@ -149,8 +150,11 @@ def read_verdict(path: Path) -> Verdict:
     return verdict
 
 
-def _spent(run: Path) -> float | None:
-    if not RunFolder(run).sources():
-        return None
-    column: pl.Series = scan(run).select("cost_usd").collect()["cost_usd"]
-    return float(column.sum()) if column.null_count() < len(column) else None
+def _behind(run: RunFolder) -> tuple[Manifest | None, float | None]:
+    """Return the manifest and the cost of the run beside a verdict, as far as they can be read."""
+    try:
+        manifest = read_manifest(run.manifest)
+        costs = [read_columns(source, ["cost_usd"])["cost_usd"].drop_null().to_numpy() for source in run.sources()]
+    except HeadgateError:
+        return None, None
+    return manifest, math.fsum(map(np.sum, costs)) if any(map(len, costs)) else None

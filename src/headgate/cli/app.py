@@ -74,17 +74,19 @@ def demo(
 
 @app.command()
 def init(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[github] [DIR]", help="CI system whose pipeline to write too; where to write."),
+    system: Annotated[
+        str | None, typer.Argument(metavar="github", help="Write the pipeline of this CI system too; may be left out.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where to write the files; default: here.")
     ] = None,
     *,
     quiet: Quiet = False,
 ) -> None:
-    """Write a suite to start from: suite.yaml, items, prompts and a scorer; and a pipeline that runs it."""
-    from headgate.cli.commands import init_suite
+    """Write a suite to start from: suite.yaml, items, prompts and a scorer; and the pipeline that runs it."""
+    from headgate.cli.commands import init_files
 
-    init_suite(words or [], quiet=quiet)
+    init_files(system, folder, quiet=quiet)
 
 
 @app.command()

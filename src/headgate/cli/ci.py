@@ -23,7 +23,7 @@ def systems() -> None:
 
 @ci.command()
 def github(
-    run: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="Run directory, or a verdict file.")] = None,
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Run directory, or a verdict file.")] = None,
     *,
     from_artifact: Annotated[
         Path | None, typer.Option("--from-artifact", metavar="DIR", help="Report a fork's artifact, in workflow_run.")

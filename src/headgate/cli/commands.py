@@ -31,21 +31,21 @@ if TYPE_CHECKING:
     from headgate.decide.forecast import GateForecast
 
 
-def init_suite(words: Sequence[str], *, quiet: bool) -> None:
-    """Write the starter suite, or a pipeline and the suite: an optional system, then an optional folder."""
-    system = words[0] if words and words[0] in SYSTEMS else None
-    folders = words if system is None else words[1:]
-    if len(folders) > 1:
-        known = " or ".join(SYSTEMS)
-        raise ConfigError("is one folder too many", field="DIR", value=folders[1], mend=f"a system is {known}")
-    folder = Path(folders[0]) if folders else Path()
-    written = write_suite(folder) if system is None else write_pipeline(system, folder)
+def init_files(system: str | None, folder: Path | None, *, quiet: bool) -> None:
+    """Write the starter suite, and the pipeline of a system; a first word that is no system is the folder."""
+    if system is not None and system not in SYSTEMS:
+        if folder is not None:
+            mend = f"use {', '.join(SYSTEMS)}; or name the folder alone"
+            raise ConfigError("is no CI system that headgate writes files for", field="init", value=system, mend=mend)
+        folder, system = Path(system), None
+    place = folder or Path()
+    written = write_suite(place) if system is None else write_pipeline(system, place)
     if not quiet:
         for path in written:
             _print(f"wrote {path}")
-        suite = folder / "suite.yaml"
-        next_step = f"headgate run {suite} && headgate gate runs/support-bot"
-        _print(f"next: {next_step if system is None else f'headgate check {suite}, then commit and push'}")
+        suite = place / "suite.yaml"
+        step = f"headgate run {suite} && headgate gate runs/support-bot"
+        _print(f"next: {step if system is None else f'headgate check {suite}, then commit and push'}")
 
 
 def run_suite(

@@ -85,8 +85,8 @@ def report_run(
     ------
     HeadgateError
         In a job ``pull_request_target`` that has checked out the pull request, unless ``trust_head``.
-    ConfigError, StoreError
-        If the verdict, or the manifest behind it, cannot be read.
+    StoreError
+        If the summary or the outputs cannot be written.
     """
     if not trust_head:
         refuse_checkout_of_head(environment)
