@@ -111,3 +111,13 @@ def test_the_token_is_never_shown(folder, call):
     ran = call(written(folder, VERDICTS["pass"]), event_name="pull_request", event=PULL, **api)
     assert ran.returncode == 2
     assert "ghs_very_secret" not in ran.stdout + ran.stderr
+
+
+def test_outside_github_it_prints_the_table_and_commands_nobody(folder, call):
+    ran = call(written(folder, VERDICTS["fail"]), GITHUB_ACTIONS="")
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout.startswith("FAIL: ")
+    assert "::" not in ran.stdout
+    ran = call("verdict.json", event_name="pull_request", event=PULL, GITHUB_ACTIONS="")
+    assert ran.stderr == "headgate: no comment was written: there is no token in GITHUB_TOKEN\n"
+    assert call("gone", GITHUB_ACTIONS="").stdout.startswith("no verdict: gone/verdict.json is not there")

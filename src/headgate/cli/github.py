@@ -13,6 +13,7 @@ import msgspec
 from headgate.ci.github.commands import command, quoted
 from headgate.ci.github.environment import read_environment
 from headgate.ci.github.report import FailOn, Report, report_artifact, report_run
+from headgate.decide.table import one_line
 from headgate.errors import ConfigError
 
 
@@ -48,7 +49,7 @@ def report_to_github(
             trust_head=trust_head,
             **options,
         )
-    _print(report, json=json, quiet=quiet)
+    _print(report, is_actions=environment.is_actions, json=json, quiet=quiet)
     return report.exit_code
 
 
@@ -57,21 +58,21 @@ def _one_of(option: str, value: str, known: tuple[str, ...]) -> None:
         raise ConfigError("is unknown", field=option, value=value, mend=f"use {', '.join(known)}")
 
 
-def _print(report: Report, *, json: bool, quiet: bool) -> None:
-    commands = [*report.annotations]
-    if report.comment is not None and report.comment.problem:
-        commands.append(command("warning", f"headgate: no comment was written: {report.comment.problem}"))
+def _print(report: Report, *, is_actions: bool, json: bool, quiet: bool) -> None:
+    result, written = report.result, report.comment
     if json:
         # The older form of a command begins anywhere in a line, so it must not stand in the document.
         document = msgspec.json.format(msgspec.json.encode(_facts(report)), indent=1)
         sys.stdout.write(document.replace(b"##[", rb"#\u0023[").decode() + "\n")
     elif not quiet:
-        result = report.result
-        sys.stdout.write(
-            quoted(f"no verdict: {result.missing}" if result.verdict is None else str(result.verdict)) + "\n"
-        )
-    for line in commands:
-        (sys.stderr if json else sys.stdout).write(line + "\n")
+        table = f"no verdict: {one_line(result.missing, limit=500)}" if result.verdict is None else str(result.verdict)
+        sys.stdout.write((quoted(table) if is_actions else table) + "\n")
+    problem = "" if written is None or not written.problem else f"headgate: no comment was written: {written.problem}"
+    if is_actions:
+        commands = [*report.annotations, *([command("warning", problem)] if problem else [])]
+        (sys.stderr if json else sys.stdout).writelines(f"{line}\n" for line in commands)
+    elif problem:
+        sys.stderr.write(f"{problem}\n")
 
 
 def _facts(report: Report) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def marker(key: str) -> str:
     Examples
     --------
     >>> marker("support-bot")
-    '<!-- headgate 72c8a1b8d8ba4ff3 -->'
+    '<!-- headgate fd825d2dc3d5d8c6 -->'
     """
     return f"<!-- headgate {hashlib.sha256(key.encode()).hexdigest()[:16]} -->"
 

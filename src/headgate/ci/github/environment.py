@@ -69,6 +69,8 @@ class Environment:
 
     Attributes
     ----------
+    is_actions : bool
+        Whether a runner is there that obeys workflow commands.
     event_name : str
         Such as ``pull_request``.
     repository : str
@@ -85,6 +87,7 @@ class Environment:
         From GITHUB_TOKEN or GH_TOKEN; never shown.
     """
 
+    is_actions: bool
     event_name: str
     event: Event
     repository: str
@@ -94,11 +97,6 @@ class Environment:
     output: Path | None
     summary: Path | None
     token: str = field(repr=False)
-
-    @property
-    def is_actions(self) -> bool:
-        """Whether a runner is there that obeys workflow commands."""
-        return self.output is not None
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
@@ -119,6 +117,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     number = _matching(environ, "GITHUB_RUN_ID", re.compile(r"\d+", re.ASCII), "")
     output, summary = (environ.get(f"GITHUB_{name}") for name in ("OUTPUT", "STEP_SUMMARY"))
     return Environment(
+        is_actions=environ.get("GITHUB_ACTIONS") == "true",
         event_name=environ.get("GITHUB_EVENT_NAME", ""),
         event=_read_event(environ.get("GITHUB_EVENT_PATH")),
         repository=repository,
