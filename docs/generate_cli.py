@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import typer
+
+from headgate.cli.app import app
 from headgate.cli.main import run_command
 
 PAGE = Path(__file__).parent / "cli.md"
-COMMANDS = ("demo", "init", "plan", "run", "check", "score", "gate", "show", "compare", "merge", "verify")
-PROMPTS = ("list", "show", "diff", "log", "state", "lock", "verify", "label", "attach", "affected")
 HEAD = """# Command line
 
 Made by `python docs/generate_cli.py` from the commands' own help.
@@ -29,10 +31,21 @@ Made by `python docs/generate_cli.py` from the commands' own help.
 """
 
 
+def commands(group: typer.Typer) -> Iterator[str]:
+    """Yield the names of all commands, those of sub-commands with the name of their group."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        yield command.name or command.callback.__name__
+    for below in group.registered_groups:
+        assert below.typer_instance is not None
+        name = below.name or below.typer_instance.info.name
+        yield from (f"{name} {command}" for command in commands(below.typer_instance))
+
+
 def cli_page() -> str:
     """Return the page."""
     parts = [HEAD]
-    for command in (*COMMANDS, *(f"prompts {name}" for name in PROMPTS)):
+    for command in commands(app):
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             run_command([*command.split(), "--help"])

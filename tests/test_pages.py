@@ -94,3 +94,21 @@ def test_every_page_link_leads_somewhere():
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_page_on_github_says_what_is_so(tmp_path):
+    page = (ROOT / "docs" / "ci" / "github.md").read_text()
+    for line in [line for block in blocks("docs/ci/github.md", "sh") for line in block.splitlines()]:
+        if line.startswith("headgate "):
+            command = [sys.executable, "-m", *line.split()]
+            ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+            assert ran.returncode == 0, line + ran.stderr
+    written = {str(path.relative_to(tmp_path / ".github")) for path in (tmp_path / ".github").rglob("*.yml")}
+    assert set(re.findall(r"^\| `([\w/-]+\.yml)`", page, re.MULTILINE)) == written
+    outputs = re.findall(
+        r"^  ([\w-]+):$",
+        (ROOT / "action.yml").read_text().partition("\noutputs:")[2].partition("\nruns:")[0],
+        re.MULTILINE,
+    )
+    assert len(outputs) == 9
+    assert [name for name in outputs if f"`{name}`" not in page] == []

@@ -324,3 +324,27 @@ def test_plan_says_what_cannot_pass(runs):
     assert known.returncode == (0 if facts["is_worth_it"] else 20)
     assert (facts["items"], facts["jobs"], facts["seeds"]) == (120, 480, 2)
     assert facts["gates"][0]["basis"] == f"as in {runs / 'equal'}"
+
+
+def test_init_writes_a_pipeline_where_a_system_is_named(tmp_path):
+    ran = call("init", "github", tmp_path / "shop")
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "shop" / ".github" / "workflows" / "headgate.yml").is_file()
+    assert ran.stdout.splitlines()[-1] == f"next: headgate check {tmp_path}/shop/suite.yaml, then commit and push"
+    assert call("init", "github", "--quiet", cwd=tmp_path).stdout == ""
+    assert (tmp_path / ".github" / "actions" / "headgate" / "action.yml").is_file()
+    again = call("init", "github", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists already" in again.stderr
+
+
+def test_init_takes_a_known_system_or_a_folder_alone(tmp_path):
+    ran = call("init", "gihtub", "shop", cwd=tmp_path)
+    assert ran.returncode == 2
+    assert (
+        "init: 'gihtub' is no CI system that headgate writes files for; use github; or name the folder alone"
+        in ran.stderr
+    )
+    assert list(tmp_path.iterdir()) == []
+    assert call("init", "shop", cwd=tmp_path).returncode == 0
+    assert {path.name for path in (tmp_path / "shop").iterdir()} == {"suite.yaml", "data", "prompts", "scorers.py"}

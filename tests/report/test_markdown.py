@@ -7,7 +7,8 @@ import pytest
 
 import headgate as hg
 from headgate.report.inert import markdown
-from headgate.report.markdown import verdict_markdown
+from headgate.report.markdown import drift_markdown, looks_markdown, verdict_markdown
+from made_verdicts import attacked
 
 ATTACKS = [
     "```\n# heading",
@@ -69,3 +70,20 @@ def test_nothing_untrusted_acts_on_a_terminal(verdict, attack):
     shown = str(msgspec.structs.replace(verdict, metrics=rows, reason=attack))
     assert all(character.isprintable() or character == "\n" for character in shown)
     assert shown.count("\n") < 20
+
+
+def test_looks_and_drift_are_told_where_there_are_any(verdict):
+    assert (looks_markdown(verdict), drift_markdown(verdict)) == ("", "")
+    told = attacked(verdict, "x")
+    assert looks_markdown(told).splitlines()[-1] == "| 1 | 9 | 1 | x | x | fail | -1 … 1 |"
+    assert drift_markdown(told).splitlines()[-1] == "- x on x, 9 items: 0.5 → 0.4 (-0.2 … 0), has drifted"
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_untrusted_acts_in_looks_and_drift(verdict, attack):
+    told = attacked(verdict, attack)
+    table = [line for line in looks_markdown(told).splitlines() if line.startswith("|")]
+    assert [line.count("|") for line in table] == [8] * 3
+    for page in (looks_markdown(told), drift_markdown(told)):
+        assert not {"`", "<", "@", "\x1b", "\u202e"} & set(page)
+        assert "](" not in page

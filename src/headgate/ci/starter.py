@@ -9,9 +9,14 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from headgate import __version__
 from headgate.errors import ConfigError
 
+SYSTEMS: Final = ("github",)
+"""CI systems whose files :func:`write_pipeline` has."""
+
 _DEMO_ITEMS: Final = 500
+_VERSION: Final = b"@VERSION@"
 
 
 def write_suite(folder: Path) -> list[Path]:
@@ -39,11 +44,41 @@ def write_suite(folder: Path) -> list[Path]:
     ...     [path.name for path in write_suite(Path(folder))]
     ['suite.yaml', 'items.jsonl', 'baseline.prompt.yml', 'candidate.prompt.yml', 'scorers.py']
     """
-    files = _template("suite")
-    for path in files:
-        if (folder / path).exists():
-            raise ConfigError("exists already", file=folder / path, mend="choose another folder, or move it away")
-    return _write(folder, files)
+    return _write_new(folder, _template("suite"))
+
+
+def write_pipeline(system: str, folder: Path) -> list[Path]:
+    r"""Write the files that run a suite in a CI system, and the starter suite where there is no ``suite.yaml``.
+
+    They install the version of headgate that writes them; nothing is overwritten.
+
+    Parameters
+    ----------
+    system : str
+        One of :data:`SYSTEMS`.
+    folder : Path
+        The root of the repository.
+
+    Raises
+    ------
+    ConfigError
+        If one of the files exists already; then nothing is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = write_pipeline("github", Path(folder))
+    ...     print(*sorted(path.name for path in files if path.parent.name == "workflows"), sep="\n")
+    headgate-baseline.yml
+    headgate-comment.yml
+    headgate-shards.yml
+    headgate.yml
+    """
+    files = {} if (folder / "suite.yaml").exists() else _template("suite")
+    pipeline = _files(_templates() / system, Path())
+    pinned = {path: data.replace(_VERSION, __version__.encode()) for path, data in pipeline.items()}
+    return _write_new(folder, files | pinned)
 
 
 def write_demo(folder: Path) -> Path:
@@ -68,8 +103,12 @@ def _sum(number: int) -> dict[str, object]:
     return {"id": f"sum-{number:03d}", "question": f"{first} + {second}", "target": first + second}
 
 
+def _templates() -> Traversable:
+    return resources.files("headgate.ci") / "templates"
+
+
 def _template(name: str) -> dict[Path, bytes]:
-    root = resources.files("headgate.ci") / "templates" / name
+    root = _templates() / name
     suite = Path("suite.yaml")
     return {suite: (root / suite.name).read_bytes()} | _files(root, Path())
 
@@ -82,6 +121,13 @@ def _files(folder: Traversable, path: Path) -> dict[Path, bytes]:
         elif entry.is_file():
             found[path / entry.name] = entry.read_bytes()
     return found
+
+
+def _write_new(folder: Path, files: Mapping[Path, bytes]) -> list[Path]:
+    for path in files:
+        if (folder / path).exists():
+            raise ConfigError("exists already", file=folder / path, mend="choose another folder, or move it away")
+    return _write(folder, files)
 
 
 def _write(folder: Path, files: Mapping[Path, bytes]) -> list[Path]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headgate.cli.ci import ci
 from headgate.cli.prompts import app as prompts
 
 app = typer.Typer(
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
+app.add_typer(ci)
 app.add_typer(prompts, name="prompts")
 
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YAML, TOML or JSON.")]
@@ -79,14 +80,19 @@ def demo(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files.")] = Path(),
+    system: Annotated[
+        str | None, typer.Argument(metavar="github", help="Write the pipeline of this CI system too; may be left out.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where to write the files; default: here.")
+    ] = None,
     *,
     quiet: Quiet = False,
 ) -> None:
-    """Write a suite to start from: suite.yaml, items, prompts and a scorer."""
-    from headgate.cli.commands import init_suite
+    """Write a suite to start from: suite.yaml, items, prompts and a scorer; and the pipeline that runs it."""
+    from headgate.cli.commands import init_files
 
-    init_suite(folder, quiet=quiet)
+    init_files(system, folder, quiet=quiet)
 
 
 @app.command()

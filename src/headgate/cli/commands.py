@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import headgate.api as hg
-from headgate.ci.starter import write_suite
+from headgate.ci.starter import SYSTEMS, write_pipeline, write_suite
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
@@ -29,13 +29,21 @@ if TYPE_CHECKING:
     from headgate.conduct.estimates import CellEstimate
 
 
-def init_suite(folder: Path, *, quiet: bool) -> None:
-    """Write the starter suite."""
-    written = write_suite(folder)
+def init_files(system: str | None, folder: Path | None, *, quiet: bool) -> None:
+    """Write the starter suite, and the pipeline of a system; a first word that is no system is the folder."""
+    if system is not None and system not in SYSTEMS:
+        if folder is not None:
+            mend = f"use {', '.join(SYSTEMS)}; or name the folder alone"
+            raise ConfigError("is no CI system that headgate writes files for", field="init", value=system, mend=mend)
+        folder, system = Path(system), None
+    place = folder or Path()
+    written = write_suite(place) if system is None else write_pipeline(system, place)
     if not quiet:
         for path in written:
             _print(f"wrote {path}")
-        _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+        suite = place / "suite.yaml"
+        step = f"headgate run {suite} && headgate gate runs/support-bot"
+        _print(f"next: {step if system is None else f'headgate check {suite}, then commit and push'}")
 
 
 def run_suite(

@@ -32,6 +32,32 @@ def verdict_markdown(verdict: Verdict) -> str:
     return "\n".join(lines) + "\n"
 
 
+def looks_markdown(verdict: Verdict) -> str:
+    """Return the looks of a check, one table row per look and gate; empty where there were none."""
+    if not verdict.looks:
+        return ""
+    lines = ["### Looks", "", "| look | items | seeds | metric | cell | verdict | limits |", "|" + "---|" * 7]
+    for look in verdict.looks:
+        for row in look.rows:
+            cell = markdown(" ".join(row.cell.values()))
+            limits = f"{_number(row.low)} … {_number(row.high)}"
+            facts = (str(look.look), str(look.n_items), str(look.seeds), markdown(row.name), cell, row.verdict, limits)
+            lines.append("| " + " | ".join(facts) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def drift_markdown(verdict: Verdict) -> str:
+    """Return what came of asking a stored baseline again; empty where it was not."""
+    if not verdict.drift:
+        return ""
+    lines = ["### The stored baseline, asked again", ""]
+    for row in verdict.drift:
+        where = f"{markdown(row.name)} on {markdown(' '.join(row.cell.values()))}, {row.n_items} items"
+        means = f"{_number(row.stored_mean)} → {_number(row.drawn_mean)} ({_number(row.low)} … {_number(row.high)})"
+        lines.append(f"- {where}: {means}, {'has drifted' if row.drifted else 'no drift seen'}")
+    return "\n".join(lines) + "\n"
+
+
 def _worse_items(verdict: Verdict) -> list[str]:
     if not verdict.items:
         return []
