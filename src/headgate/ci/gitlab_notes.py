@@ -28,8 +28,8 @@ def marker(*parts: str) -> str:
 
     Examples
     --------
-    >>> marker("support-bot --> @team")[:20]
-    '<!-- headgate note 3'
+    >>> marker("support-bot --> @team")
+    '<!-- headgate note 156eda28c3ef37d406e18ea0753a12e2 -->'
     """
     return f"<!-- headgate note {digest(list(parts))} -->"
 

@@ -11,6 +11,9 @@ from typing import Final
 
 from headgate.errors import ConfigError
 
+SYSTEMS: Final = {"gitlab": "merge request"}
+"""CI systems that a pipeline is written for, and what they call a proposed change."""
+
 _DEMO_ITEMS: Final = 500
 
 
@@ -39,7 +42,41 @@ def write_suite(folder: Path) -> list[Path]:
     ...     [path.name for path in write_suite(Path(folder))]
     ['suite.yaml', 'items.jsonl', 'baseline.prompt.yml', 'candidate.prompt.yml', 'scorers.py']
     """
-    files = _template("suite")
+    return _write_new(folder, _template("suite"))
+
+
+def write_pipeline(folder: Path, system: str) -> list[Path]:
+    """Write the starter suite and the pipeline files of a CI system that run it; nothing is overwritten.
+
+    Parameters
+    ----------
+    folder : Path
+        The root of a repository: systems look for their files there.
+    system : str
+        One of :data:`SYSTEMS`.
+
+    Returns
+    -------
+    list of Path
+        The files written, ``suite.yaml`` first.
+
+    Raises
+    ------
+    ConfigError
+        If one of the files exists already; then nothing is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     [path.name for path in write_pipeline(Path(folder), "gitlab")][-2:]
+    ['.gitlab-ci.yml', 'headgate.yml']
+    """
+    root = resources.files("headgate.ci") / "templates" / system
+    return _write_new(folder, _template("suite") | _files(root, Path()))
+
+
+def _write_new(folder: Path, files: Mapping[Path, bytes]) -> list[Path]:
     for path in files:
         if (folder / path).exists():
             raise ConfigError("exists already", file=folder / path, mend="choose another folder, or move it away")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headgate.cli.ci import app as ci_app
+
 app = typer.Typer(
     name="headgate",
     help="Runs large LLM evaluations and says, with error bars, whether a change may pass.",
@@ -34,6 +36,7 @@ OnInconclusive = Annotated[
 ]
 VerdictFile = Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")]
 MarkdownFile = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")]
+JUnitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write it as JUnit XML.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME, or runs/NAME-i-of-n.")
 ]
@@ -42,6 +45,9 @@ Anchor = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+app.add_typer(ci_app, name="ci")
 
 
 @app.callback(invoke_without_command=True)
@@ -71,14 +77,19 @@ def demo(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files.")] = Path(),
+    system: Annotated[
+        str | None, typer.Argument(metavar="gitlab", help="Write the pipeline of this CI system too; may be left out.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="Where to write the files; default: here.")
+    ] = None,
     *,
     quiet: Quiet = False,
 ) -> None:
-    """Write a suite to start from: suite.yaml, items, prompts and a scorer."""
-    from headgate.cli.commands import init_suite
+    """Write a suite to start from: suite.yaml, items, prompts and a scorer; and the pipeline that runs it."""
+    from headgate.cli.commands import init_files
 
-    init_suite(folder, quiet=quiet)
+    init_files(system, folder, quiet=quiet)
 
 
 @app.command()
@@ -138,13 +149,14 @@ def gate(
     on_inconclusive: OnInconclusive = None,
     verdict: VerdictFile = None,
     markdown: MarkdownFile = None,
+    junit: JUnitFile = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge a run. Exit codes: 0 pass, 1 fail, 20 inconclusive, 3 invalid, 2 usage."""
     from headgate.cli.commands import gate_run
 
-    files = {"verdict": verdict, "markdown": markdown}
+    files = {"verdict": verdict, "markdown": markdown, "junit": junit}
     raise typer.Exit(
         gate_run(
             run,
@@ -192,6 +204,7 @@ def check(
     on_inconclusive: OnInconclusive = None,
     verdict: VerdictFile = None,
     markdown: MarkdownFile = None,
+    junit: JUnitFile = None,
     metrics_file: MetricsFile = None,
     log_file: LogFile = None,
     json: Json = False,
@@ -207,7 +220,7 @@ def check(
             suite,
             out=out,
             on_inconclusive=on_inconclusive,
-            files={"verdict": verdict, "markdown": markdown},
+            files={"verdict": verdict, "markdown": markdown, "junit": junit},
             options=options,
             max_minutes=max_minutes,
             json=json,

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import headgate.api as hg
-from headgate.ci.starter import write_suite
+from headgate.ci.starter import SYSTEMS, write_pipeline, write_suite
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.table import one_line
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
+from headgate.report.junit import verdict_junit
 from headgate.report.markdown import verdict_markdown
 from headgate.report.terminal import estimate_cells, format_counts, format_table, print_verdict
 from headgate.shard import choose_shard
@@ -31,13 +32,23 @@ if TYPE_CHECKING:
     from headgate.decide.forecast import GateForecast
 
 
-def init_suite(folder: Path, *, quiet: bool) -> None:
-    """Write the starter suite."""
-    written = write_suite(folder)
-    if not quiet:
-        for path in written:
-            _print(f"wrote {path}")
-        _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+def init_files(system: str | None, folder: Path | None, *, quiet: bool) -> None:
+    """Write the starter suite, and the pipeline of a system; a first word that is no system is the folder."""
+    if system is not None and system not in SYSTEMS:
+        if folder is not None:
+            mend = f"use {', '.join(SYSTEMS)}; or name the folder alone"
+            raise ConfigError("is no CI system that headgate writes files for", field="init", value=system, mend=mend)
+        folder = Path(system)
+        system = None
+    written = write_suite(folder or Path()) if system is None else write_pipeline(folder or Path(), system)
+    if quiet:
+        return
+    for path in written:
+        print_line(f"wrote {path}")
+    if system is None:
+        print_line(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+    else:
+        print_line(f"next: headgate check {written[0]}, then commit these files and open a {SYSTEMS[system]}")
 
 
 def run_suite(
@@ -56,20 +67,20 @@ def run_suite(
     folder = out or Path("runs") / name
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
-        _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
+        print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
     elif not quiet:
-        _print(format_counts(done.counts, done.planned))
-        _print(f"results in {done.path}")
+        print_line(format_counts(done.counts, done.planned))
+        print_line(f"results in {done.path}")
 
 
 def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
     """Score a run again."""
     unscored = hg.score_run(run, suite=None if suite is None else hg.load_suite(suite))
     if json:
-        _print_json({"run": str(run), "unscored": unscored})
+        print_json({"run": str(run), "unscored": unscored})
     elif not quiet:
         rows = [[name, str(count)] for name, count in unscored.items()]
-        _print(format_table(["scorer", "could not be scored"], rows))
+        print_line(format_table(["scorer", "could not be scored"], rows))
 
 
 def gate_run(
@@ -85,10 +96,10 @@ def gate_run(
     quiet: bool,
 ) -> int:
     """Judge a run, write the verdict, and return its exit code."""
-    _known_mapping(on_inconclusive)
+    check_mapping(on_inconclusive)
     declared = None if suite is None else hg.load_suite(suite)
     verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
-    verdict = _mapped(verdict, on_inconclusive)
+    verdict = map_inconclusive(verdict, on_inconclusive)
     _write_files(verdict, files, run)
     _tell(verdict, json=json, quiet=quiet)
     return verdict.exit_code
@@ -100,16 +111,16 @@ def plan_suite(path: Path, *, stored: Path | None, json: bool) -> int:
 
     found = forecast_suite(hg.load_suite(path), stored=stored)
     if json:
-        _print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
+        print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
     else:
-        _print(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
+        print_line(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
         heads = ["lane", "requests", "input tokens", "output tokens", "at its limits"]
-        _print(format_table(heads, map(_lane_cells, found.lanes)))
+        print_line(format_table(heads, map(_lane_cells, found.lanes)))
         heads = ["gate", "cell", "tier", "passes if unchanged", "sees", "from"]
-        _print("\n" + format_table(heads, map(_gate_cells, found.gates)))
+        print_line("\n" + format_table(heads, map(_gate_cells, found.gates)))
         for gate in found.gates:
             if gate.advice:
-                _print(f"  {one_line(gate.metric)}: {gate.advice}")
+                print_line(f"  {one_line(gate.metric)}: {gate.advice}")
     return 0 if found.is_worth_it else EXIT_CODES["inconclusive"]
 
 
@@ -137,26 +148,27 @@ def check_suite(
     quiet: bool,
 ) -> int:
     """Run a suite until its verdict stands, write the verdict, and return its exit code."""
-    _known_mapping(on_inconclusive)
+    check_mapping(on_inconclusive)
     suite = hg.load_suite(path)
     if max_minutes is not None:
         suite = suite.model_copy(update={"budget": suite.budget.model_copy(update={"max_minutes": max_minutes})})
     done = check_shown(suite, out=out or Path("runs") / suite.name, options=options, quiet=quiet)
-    verdict = _mapped(done.verdict, on_inconclusive)
+    verdict = map_inconclusive(done.verdict, on_inconclusive)
     _write_files(verdict, files, done.run.path)
     _tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
-        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
+        print_line(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
     return verdict.exit_code
 
 
-def _known_mapping(on_inconclusive: str | None) -> None:
+def check_mapping(on_inconclusive: str | None) -> None:
+    """Refuse an ``--on-inconclusive`` that is none."""
     if on_inconclusive not in {None, "keep", "pass", "fail"}:
         raise ConfigError("is unknown", field="--on-inconclusive", value=on_inconclusive, mend="use keep, pass or fail")
 
 
-def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
+def map_inconclusive(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
     """Return the verdict with the exit code that an inconclusive one is to have."""
     if on_inconclusive is None or verdict.verdict != "inconclusive":
         return verdict
@@ -166,21 +178,27 @@ def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
 
 def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
     if json:
-        _print(verdict.to_json().decode().rstrip())
+        print_line(verdict.to_json().decode().rstrip())
     elif not quiet:
         print_verdict(verdict, stream=sys.stdout)
 
 
 def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) -> None:
     write_verdict(verdict, files["verdict"] or run / "verdict.json")
-    if files["markdown"] is not None:
-        replace_bytes(files["markdown"], verdict_markdown(verdict).encode())
+    if (markdown := files["markdown"]) is not None:
+        _write_whole(markdown, verdict_markdown(verdict).encode())
+    if (junit := files["junit"]) is not None:
+        _write_whole(junit, verdict_junit(verdict, suite=read_manifest(RunFolder(run).manifest).name))
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
     """Write verdict.json, whole or not at all."""
+    _write_whole(path, verdict.to_json())
+
+
+def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_bytes(path, verdict.to_json())
+    replace_bytes(path, data)
 
 
 def show_run(run: Path, *, json: bool) -> None:
@@ -192,7 +210,7 @@ def show_run(run: Path, *, json: bool) -> None:
     cells = summarize_run(run)
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
-        _print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
+        print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
         ""
@@ -200,12 +218,12 @@ def show_run(run: Path, *, json: bool) -> None:
         else f", commit {manifest.git.commit[:12]}" + (" (dirty)" if manifest.git.dirty else "")
     )
     shard = "" if manifest.shard is None else f", shard {manifest.shard}"
-    _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
-    _print(format_counts(counts, manifest.n_jobs))
-    _print("")
-    _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
-    _print("")
-    _print(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
+    print_line(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
+    print_line(format_counts(counts, manifest.n_jobs))
+    print_line("")
+    print_line(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
+    print_line("")
+    print_line(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
 
 
 def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, confidence: float, json: bool) -> None:
@@ -219,12 +237,12 @@ def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, 
     wanted = metrics or [metric for metric in common if metric in other]
     cells = [cell for metric in wanted for cell in compare_cells(candidate, baseline, metric, confidence=confidence)]
     if json:
-        _print_json(
+        print_json(
             {"candidate": str(candidate), "baseline": str(baseline), "differences": list(map(_cell_json, cells))}
         )
         return
     heads = ["metric", "prompt", "model", "candidate - baseline", f"{confidence:.0%} interval", "items"]
-    _print(format_table(heads, map(_cell_row, cells)))
+    print_line(format_table(heads, map(_cell_row, cells)))
 
 
 def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> None:
@@ -232,10 +250,10 @@ def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> N
     whole = hg.merge(runs, out=out)
     if json:
         facts = {"run": str(whole.path), "planned": whole.planned, "counts": whole.counts}
-        _print_json({**facts, "merged": [str(run) for run in runs]})
+        print_json({**facts, "merged": [str(run) for run in runs]})
     elif not quiet:
-        _print(format_counts(whole.counts, whole.planned))
-        _print(f"results in {whole.path}")
+        print_line(format_counts(whole.counts, whole.planned))
+        print_line(f"results in {whole.path}")
 
 
 def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
@@ -243,13 +261,13 @@ def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
     problems = hg.verify(run)
     damaged = [problem for problem in problems if not problem.unfinished]
     if json:
-        _print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
+        print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
         return HeadgateError.exit_code if damaged else 0
     for problem in problems:
         if problem in damaged or not quiet:
             sys.stderr.write(f"{problem}\n")
     if not damaged and not quiet:
-        _print(f"{run}: every file is as it was written")
+        print_line(f"{run}: every file is as it was written")
     return HeadgateError.exit_code if damaged else 0
 
 
@@ -273,9 +291,11 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
     return {key: value(item) for key, item in facts.items()}
 
 
-def _print(line: str) -> None:
+def print_line(line: str) -> None:
+    """Print a line to stdout."""
     sys.stdout.write(line + "\n")
 
 
-def _print_json(facts: Mapping[str, Any]) -> None:
-    _print(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())
+def print_json(facts: Mapping[str, Any]) -> None:
+    """Print facts to stdout."""
+    print_line(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())
