@@ -13,4 +13,4 @@ def test_prometheus_reads_back_labels_and_values(label, value):
     (read,) = text_string_to_metric_families("\n".join(lines) + "\n")
     (sample,) = read.samples
     assert (sample.name, sample.labels) == ("headgate_things", {"a": label})
-    assert sample.value == float(f"{value:.12g}") if isinstance(value, float) else value
+    assert sample.value == (float(f"{value:.12g}") if isinstance(value, float) else value)
