@@ -55,7 +55,7 @@ def write_reports(stored: Stored, out: Path, *, environ: Mapping[str, str] = os.
     ----------
     GitLab, CI/CD artifacts reports types.
     """
-    verdict, root = stored.verdict, Path(environ.get("CI_PROJECT_DIR") or Path.cwd())
+    verdict, root = stored.verdict, _work_tree(environ)
     place = prompt_places(stored, root, base=environ.get("CI_MERGE_REQUEST_DIFF_BASE_SHA", ""))
     reports = {
         "junit.xml": verdict_junit(verdict, suite=stored.name),
@@ -70,6 +70,11 @@ def write_reports(stored: Stored, out: Path, *, environ: Mapping[str, str] = os.
         for name, data in reports.items():
             replace_bytes(out / name, data)
     return [out / name for name in reports]
+
+
+def _work_tree(environ: Mapping[str, str]) -> Path:
+    named = Path(environ.get("CI_PROJECT_DIR", ""))
+    return named if named.is_absolute() and named.is_dir() else Path.cwd()
 
 
 def dotenv(verdict: Verdict) -> str:
