@@ -119,4 +119,4 @@ def gitlab_ci(session: nox.Session) -> None:
         (libraries,) = folder.glob("root/usr/lib/*/libpopt.so.0")
         env["PATH"] = os.pathsep.join([str(folder / "root/usr/bin"), session.bin, os.environ["PATH"]])
         env["LD_LIBRARY_PATH"] = str(libraries.parent)
-    session.run("pytest", "tests/ci/test_gitlab_pipeline.py", *session.posargs, env=env)
+    session.run("pytest", "tests/ci/gitlab/test_pipeline.py", *session.posargs, env=env)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import tenacity
 
-from headgate.ci.gitlab_api import GitLab
+from headgate.ci.gitlab.api import GitLab
 from headgate.execute.secret import Secret
 
 ME, OTHER = 7, 8

@@ -48,9 +48,9 @@ def test_on_inconclusive_maps_20(tmp_path, mapping, code):
     assert f"HEADGATE_EXIT_CODE={code}\n" in (tmp_path / "headgate-reports" / "verdict.env").read_text()
 
 
-@pytest.mark.parametrize(("left_with", "code"), [(None, 3), (0, 3), (2, 2), (130, 130)])
-def test_without_a_verdict_it_reports_and_leaves_with_no_verdicts_code(tmp_path, left_with, code):
-    words = [] if left_with is None else ["--left-with", left_with]
+@pytest.mark.parametrize(("ended", "code"), [(None, 3), (0, 3), (2, 2), (130, 130)])
+def test_without_a_verdict_it_reports_and_leaves_with_no_verdicts_code(tmp_path, ended, code):
+    words = [] if ended is None else ["--ended", ended]
     ran = call("ci", "gitlab", "run", *words, cwd=tmp_path)
     assert ran.returncode == code
     assert ran.stdout.startswith("INVALID: no verdict: verdict.json is not there")
@@ -143,7 +143,7 @@ def test_init_gitlab_writes_the_pipeline_beside_the_suite(tmp_path):
     assert {".gitlab-ci.yml", ".gitlab", "suite.yaml", "prompts", "data", "scorers.py"} == {
         path.name for path in (tmp_path / "bot").iterdir()
     }
-    assert ran.stdout.endswith("then commit these files and open a merge request\n")
+    assert ran.stdout.endswith("next: headgate check bot/suite.yaml, then commit and push\n")
     ran = call("init", "gitlab", "bot", cwd=tmp_path)
     assert ran.returncode == 2
     assert "exists already" in ran.stderr

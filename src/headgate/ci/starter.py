@@ -11,8 +11,8 @@ from typing import Final
 
 from headgate.errors import ConfigError
 
-SYSTEMS: Final = {"gitlab": "merge request"}
-"""CI systems that a pipeline is written for, and what they call a proposed change."""
+SYSTEMS: Final = ("gitlab",)
+"""CI systems whose files :func:`write_pipeline` has."""
 
 _DEMO_ITEMS: Final = 500
 
@@ -45,20 +45,17 @@ def write_suite(folder: Path) -> list[Path]:
     return _write_new(folder, _template("suite"))
 
 
-def write_pipeline(folder: Path, system: str) -> list[Path]:
-    """Write the starter suite and the pipeline files of a CI system that run it; nothing is overwritten.
+def write_pipeline(system: str, folder: Path) -> list[Path]:
+    r"""Write the files that run a suite in a CI system, and the starter suite where there is no ``suite.yaml``.
+
+    They install the version of headgate that writes them; nothing is overwritten.
 
     Parameters
     ----------
-    folder : Path
-        The root of a repository: systems look for their files there.
     system : str
         One of :data:`SYSTEMS`.
-
-    Returns
-    -------
-    list of Path
-        The files written, ``suite.yaml`` first.
+    folder : Path
+        The root of the repository.
 
     Raises
     ------
@@ -69,11 +66,11 @@ def write_pipeline(folder: Path, system: str) -> list[Path]:
     --------
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     [path.name for path in write_pipeline(Path(folder), "gitlab")][-2:]
+    ...     [path.name for path in write_pipeline("gitlab", Path(folder))][-2:]
     ['.gitlab-ci.yml', 'headgate.yml']
     """
-    root = resources.files("headgate.ci") / "templates" / system
-    return _write_new(folder, _template("suite") | _files(root, Path()))
+    files = {} if (folder / "suite.yaml").exists() else _template("suite")
+    return _write_new(folder, files | _files(_templates() / system, Path()))
 
 
 def _write_new(folder: Path, files: Mapping[Path, bytes]) -> list[Path]:
@@ -105,8 +102,12 @@ def _sum(number: int) -> dict[str, object]:
     return {"id": f"sum-{number:03d}", "question": f"{first} + {second}", "target": first + second}
 
 
+def _templates() -> Traversable:
+    return resources.files("headgate.ci") / "templates"
+
+
 def _template(name: str) -> dict[Path, bytes]:
-    root = resources.files("headgate.ci") / "templates" / name
+    root = _templates() / name
     suite = Path("suite.yaml")
     return {suite: (root / suite.name).read_bytes()} | _files(root, Path())
 

@@ -30,30 +30,38 @@ class Stored:
         return "headgate" if self.manifest is None else self.manifest.name
 
 
-def read_stored(run: Path, *, left_with: int | None = None) -> Stored:
+def read_stored(run: Path, *, ended: int | None = None) -> Stored:
     """Read what ``gate`` or ``check`` wrote.
 
     Parameters
     ----------
     run : Path
         The run directory; it need not be there.
-    left_with : int, optional
-        Exit code of that command, which says more where it left no verdict.
+    ended : int, optional
+        Exit code of that command. It says more where there is no verdict; a verdict with another one is of an earlier
+        run.
 
     Returns
     -------
     Stored
         Without a verdict that can be read: an ``invalid`` one without rows that says why, and whose exit code is
-        ``left_with``, or 3 where that is none or a verdict's own.
+        ``ended``, or 3 where that is none or a verdict's own.
     """
     try:
         verdict = Verdict.from_json((run / VERDICT).read_bytes())
-        if verdict.exit_code not in _CODES[verdict.verdict]:
-            verdict = _no_verdict(f"{VERDICT} contradicts itself", left_with)
+        if problem := _contradiction(verdict, ended):
+            verdict = _no_verdict(f"{VERDICT} {problem}", ended)
     except (OSError, ConfigError) as error:
         why = f"{VERDICT} is not there" if isinstance(error, FileNotFoundError) else f"{VERDICT} cannot be read"
-        verdict = _no_verdict(why, left_with)
+        verdict = _no_verdict(why, ended)
     return Stored(verdict, _manifest(run))
+
+
+def _contradiction(verdict: Verdict, ended: int | None) -> str | None:
+    held = any(row.tier == "blocking" and row.verdict != "pass" for row in verdict.metrics)
+    if verdict.exit_code not in _CODES[verdict.verdict] or (verdict.verdict == "pass" and held):
+        return "contradicts itself"
+    return None if ended in {None, verdict.exit_code} else "is of an earlier run"
 
 
 def _manifest(run: Path) -> Manifest | None:
@@ -63,16 +71,16 @@ def _manifest(run: Path) -> Manifest | None:
         return None
 
 
-def _no_verdict(why: str, left_with: int | None) -> Verdict:
-    meaning = _MEANINGS.get(left_with) if left_with is not None else None
-    code = f"; the command before left with {left_with}" if left_with else ""
+def _no_verdict(why: str, ended: int | None) -> Verdict:
+    meaning = _MEANINGS.get(ended) if ended is not None else None
+    code = f"; the command before ended with {ended}" if ended else ""
     nothing = ArmErrors(planned=0, ok=0, refused=0, errored=0, not_run=0, unscored=0, kinds={})
     nowhere = ArmFacts(run="", suite_digest="", plan_digest="", prompt_digests={}, served_models=[], git=None)
-    own = left_with is None or left_with in EXIT_CODES.values()
+    own = ended is None or ended in EXIT_CODES.values()
     return Verdict(
         verdict="invalid",
         reason=f"no verdict: {why}{code}{f' ({meaning})' if meaning else ''}; see the log of the job",
-        exit_code=EXIT_CODES["invalid"] if own or left_with is None else left_with,
+        exit_code=EXIT_CODES["invalid"] if own or ended is None else ended,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         alpha=0.05,
         metrics=[],

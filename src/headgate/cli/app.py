@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from headgate.cli.ci import app as ci_app
+from headgate.cli.ci import ci
 
 app = typer.Typer(
     name="headgate",
@@ -47,7 +47,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdou
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
-app.add_typer(ci_app, name="ci")
+app.add_typer(ci)
 
 
 @app.callback(invoke_without_command=True)

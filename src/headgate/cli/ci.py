@@ -1,4 +1,4 @@
-"""`headgate ci`: a verdict in a system's own form."""
+"""``headgate ci``: a verdict in a system's own form."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ import typer
 
 _TOKEN = "env:HEADGATE_GITLAB_TOKEN"  # noqa: S105 - where it stands
 
-app = typer.Typer(name="ci", help="Report a verdict in a CI system's own form.", no_args_is_help=True)
+ci = typer.Typer(
+    name="ci",
+    help="Write a verdict in a CI system's own form.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
-@app.command()
+@ci.callback()
+def systems() -> None:
+    """Keep the name of the system a command, even if there is one only."""
+
+
+@ci.command()
 def gitlab(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory that gate or check has judged.")],
     *,
@@ -26,9 +37,8 @@ def gitlab(
     token: Annotated[
         str, typer.Option("--token", metavar="env:NAME", help="Variable of the note's token, with scope api.")
     ] = _TOKEN,
-    left_with: Annotated[
-        int | None,
-        typer.Option("--left-with", metavar="CODE", help="Exit code of gate or check, for when it left no verdict."),
+    ended: Annotated[
+        int | None, typer.Option("--ended", metavar="CODE", help="Exit code of the command that wrote the verdict.")
     ] = None,
     on_inconclusive: Annotated[
         str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
@@ -45,7 +55,7 @@ def gitlab(
             out=out,
             note=note,
             token=token,
-            left_with=left_with,
+            ended=ended,
             on_inconclusive=on_inconclusive,
             json=json,
             quiet=quiet,

@@ -40,15 +40,13 @@ def init_files(system: str | None, folder: Path | None, *, quiet: bool) -> None:
             raise ConfigError("is no CI system that headgate writes files for", field="init", value=system, mend=mend)
         folder = Path(system)
         system = None
-    written = write_suite(folder or Path()) if system is None else write_pipeline(folder or Path(), system)
-    if quiet:
-        return
-    for path in written:
-        print_line(f"wrote {path}")
-    if system is None:
-        print_line(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
-    else:
-        print_line(f"next: headgate check {written[0]}, then commit these files and open a {SYSTEMS[system]}")
+    written = write_suite(folder or Path()) if system is None else write_pipeline(system, folder or Path())
+    if not quiet:
+        for path in written:
+            print_line(f"wrote {path}")
+        suite = (folder or Path()) / "suite.yaml"
+        step = f"headgate run {suite} && headgate gate runs/support-bot"
+        print_line(f"next: {step if system is None else f'headgate check {suite}, then commit and push'}")
 
 
 def run_suite(

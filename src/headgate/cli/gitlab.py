@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from headgate.ci.gitlab import note_page, write_reports
+from headgate.ci.gitlab.reports import note_page, write_reports
 from headgate.ci.stored import Stored, read_stored
 from headgate.cli.commands import check_mapping, map_inconclusive, print_json, print_line
 from headgate.decide.table import one_line
@@ -20,7 +20,7 @@ def report_gitlab(
     out: Path,
     note: str,
     token: str,
-    left_with: int | None,
+    ended: int | None,
     on_inconclusive: str | None,
     json: bool,
     quiet: bool,
@@ -29,7 +29,7 @@ def report_gitlab(
     check_mapping(on_inconclusive)
     if note not in {"auto", "never"}:
         raise ConfigError("is unknown", field="--note", value=note, mend="use auto or never")
-    stored = read_stored(run, left_with=left_with)
+    stored = read_stored(run, ended=ended)
     stored = Stored(map_inconclusive(stored.verdict, on_inconclusive), stored.manifest)
     verdict, files = stored.verdict, write_reports(stored, out)
     said = "not asked for" if note == "never" else _write_note(stored, token)
@@ -44,8 +44,8 @@ def report_gitlab(
 
 def _write_note(stored: Stored, reference: str) -> str:
     """Return what became of the note, in a few words."""
-    from headgate.ci.gitlab_api import GitLab
-    from headgate.ci.gitlab_notes import NoteRefused, find_token, marker, merge_request, upsert_note
+    from headgate.ci.gitlab.api import GitLab
+    from headgate.ci.gitlab.notes import NoteRefused, find_token, marker, merge_request, upsert_note
 
     found, token = merge_request(), find_token(reference)
     if found is None:

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 
 import httpx
 
-from headgate.ci.gitlab_api import GitLab
+from headgate.ci.gitlab.api import GitLab
 from headgate.errors import ConfigError, StoreError
 from headgate.store import checksums
 from headgate.store.disk import TEMPORARY, make_folder, naming, sync_path

@@ -14,11 +14,10 @@ import yaml
 import headgate
 from headgate.ci.starter import write_pipeline
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMPONENT = ROOT / "templates" / "headgate.yml"
 PACKAGED = ROOT / "src/headgate/ci/templates/gitlab"
 BLOCK = re.compile(r"\$\[\[ *inputs\.([a-z-]+) *\]\]")
-TAG_OF_GITLAB = "!reference"
 
 
 def parts():
@@ -58,7 +57,7 @@ def test_gitlabs_schema_takes_it(tmp_path, shards):
 
 
 def test_gitlabs_schema_takes_what_init_writes(tmp_path):
-    write_pipeline(tmp_path, "gitlab")
+    write_pipeline("gitlab", tmp_path)
     assert valid(tmp_path / ".gitlab-ci.yml") == (True, "ok -- validation done\n")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx
 
-from headgate.ci.gitlab_api import GitLab
+from headgate.ci.gitlab.api import GitLab
 from headgate.errors import ConfigError
 from headgate.execute.secret import Secret, resolve_secret
 from headgate.identity import digest

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from fake_gitlab import OTHER, FakeGitLab, client, serve
-from headgate.ci.gitlab_notes import NoteRefused, find_token, marker, merge_request, upsert_note
+from headgate.ci.gitlab.notes import NoteRefused, find_token, marker, merge_request, upsert_note
 from headgate.errors import ConfigError
 from made_verdicts import hostile
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from headgate.ci.gitlab import dotenv, note_page, prompt_places, write_reports
+from headgate.ci.gitlab.reports import dotenv, note_page, prompt_places, write_reports
 from headgate.ci.stored import Stored, read_stored
 from made_verdicts import hostile, hostile_verdict, make_row, make_verdict
 
@@ -70,7 +70,7 @@ def test_every_report_says_the_same(tmp_path):
 
 
 def test_no_verdict_is_reported_too(tmp_path):
-    files = report(tmp_path, read_stored(tmp_path / "nowhere", left_with=2))
+    files = report(tmp_path, read_stored(tmp_path / "nowhere", ended=2))
     assert ET.fromstring(files["junit.xml"]).get("errors") == "1"
     assert "verdict.json is not there" in files["junit.xml"]
     assert "HEADGATE_VERDICT=invalid\nHEADGATE_EXIT_CODE=2\n" in files["verdict.env"]

@@ -21,7 +21,6 @@ import headgate as hg
 from headgate.ci.starter import write_pipeline
 
 HOME = os.environ.get("GITLAB_CI_LOCAL_HOME")
-ROOT = Path(__file__).parents[2]
 NEXT = """
 next:
   stage: deploy
@@ -39,7 +38,7 @@ pytestmark = [
 @pytest.fixture
 def repository(tmp_path):
     """What ``headgate init gitlab`` writes, in a repository, with a job that reads the verdict's variables."""
-    write_pipeline(tmp_path, "gitlab")
+    write_pipeline("gitlab", tmp_path)
     change(tmp_path, "suite.yaml", "latency_s: 0.01", "latency_s: 0")
     with (tmp_path / ".gitlab-ci.yml").open("a") as file:
         file.write(NEXT)
@@ -145,7 +144,7 @@ def test_a_mistake_in_the_suite_is_no_verdict_and_is_reported(repository):
     change(repository, "suite.yaml", "metric: correct", "metric: corect")
     shown = pipeline(repository, code=0)
     assert re.search(r"headgate\s+finished in .* FAIL 2\b", shown)
-    assert "the command before left with 2 (usage or configuration error)" in shown
+    assert "the command before ended with 2 (usage or configuration error)" in shown
     (suite,) = ET.parse(artifacts(repository) / "reports" / "junit.xml").getroot()
     assert suite.get("errors") == "1"
     assert "HEADGATE_EXIT_CODE=2" in (artifacts(repository) / "reports" / "verdict.env").read_text()

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from fake_gitlab import AT_ONCE, TOKEN, FakeGitLab, client, serve
-from headgate.ci.gitlab_api import GitLab, _pause
+from headgate.ci.gitlab.api import GitLab, _pause
 from headgate.errors import ConfigError
 from headgate.execute.secret import Secret
 

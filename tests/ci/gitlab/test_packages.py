@@ -10,7 +10,7 @@ import pytest
 
 import headgate as hg
 from fake_gitlab import FakeGitLab, client, serve
-from headgate.ci.gitlab_packages import _chunks, _members, pull_run, push_run
+from headgate.ci.gitlab.packages import _chunks, _members, pull_run, push_run
 from headgate.errors import ConfigError, StoreError
 
 PATH = "/projects/5/packages/generic/headgate-baseline/abc/run.tar"
