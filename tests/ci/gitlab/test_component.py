@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 import headgate
+from headgate.ci.gitlab.reports import dotenv
 from headgate.ci.starter import write_pipeline
+from made_verdicts import make_row, make_verdict
 
 ROOT = Path(__file__).parents[3]
 COMPONENT = ROOT / "templates" / "headgate.yml"
@@ -136,3 +138,42 @@ def test_every_report_is_wired_and_kept_whatever_happens():
         "annotations": ".headgate/bot/reports/annotations.json",
         "dotenv": ".headgate/bot/reports/verdict.env",
     }
+
+
+PAGE = (ROOT / "docs" / "ci" / "gitlab.md").read_text()
+
+
+def yaml_blocks():
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def inputs_in(block):
+    found = [entry.get("inputs", {}) for entry in block.get("include", [])]
+    return {name: value for inputs in [*found, block.get("inputs", {})] for name, value in inputs.items()}
+
+
+def test_the_page_names_inputs_and_variables_that_there_are():
+    declared, _ = parts()
+    used = [inputs_in(block) for block in yaml_blocks()]
+    assert {"tags", "image", "shards", "name", "suite"} <= {name for inputs in used for name in inputs}
+    for name, value in ((name, value) for inputs in used for name, value in inputs.items()):
+        assert name in declared
+        assert "regex" not in declared[name] or re.search(declared[name]["regex"], value)
+    variables = {line.split("=")[0] for line in dotenv(make_verdict(make_row())).splitlines()}
+    named = set(re.findall(r"`(HEADGATE_[A-Z_]+)`", PAGE)) - {"HEADGATE_GITLAB_TOKEN"}
+    assert named <= variables
+    assert variables - named == {f"HEADGATE_GATES_{word}" for word in ("FAIL", "INCONCLUSIVE", "INVALID")}
+
+
+def test_the_pages_models_stand_in_the_starter_suite(tmp_path):
+    write_pipeline("gitlab", tmp_path)
+    suite = yaml.safe_load((tmp_path / "suite.yaml").read_text())
+    for block in yaml_blocks():
+        if "simulate" in block:
+            suite["models"][0] |= block
+        elif "models" in block:
+            suite |= block
+        else:
+            continue
+        (tmp_path / "changed.yaml").write_text(yaml.safe_dump(suite))
+        headgate.load_suite(tmp_path / "changed.yaml")

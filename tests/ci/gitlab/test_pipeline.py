@@ -140,6 +140,17 @@ def test_shards_are_merged_and_judged(repository):
     assert run["job_id"].n_unique() == 360
 
 
+def test_a_stored_baseline_is_not_asked_again(repository):
+    suite = hg.load_suite(repository / "suite.yaml")
+    hg.run(suite, out=repository / "baselines" / "main")
+    change(repository, "suite.yaml", "policy: { alpha: 0.05 }", "policy: { alpha: 0.05, redraw: 0 }")
+    change(repository, ".gitlab-ci.yml", "suite: suite.yaml", "suite: suite.yaml\n      baseline: baselines/main")
+    shown = pipeline(repository, code=0)
+    assert "180 of 180 jobs" in shown
+    verdict = json.loads((artifacts(repository) / "run" / "verdict.json").read_text())
+    assert verdict["baseline"]["run"] == "baselines/main"
+
+
 def test_a_mistake_in_the_suite_is_no_verdict_and_is_reported(repository):
     change(repository, "suite.yaml", "metric: correct", "metric: corect")
     shown = pipeline(repository, code=0)
