@@ -107,7 +107,7 @@ def llmock(session: nox.Session) -> None:
 def gitlab_ci(session: nox.Session) -> None:
     """Execute the GitLab component with gitlab-ci-local (npm; needs Node.js to install, and rsync or apt)."""
     session.install("-e", ".", *groups("tests"))
-    folder = Path(session.create_tmp())
+    folder = Path(session.create_tmp()).resolve()
     packages = ("gitlab-ci-local@4.75.1", "node@24")
     session.run("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", *packages, external=True)
     env = {"GITLAB_CI_LOCAL_HOME": str(folder)}

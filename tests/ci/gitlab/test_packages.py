@@ -65,6 +65,21 @@ def test_the_stream_is_a_tar_file_and_always_the_same(run, tmp_path):
         assert {entry.name for entry in archive} == set(files(run))
 
 
+def test_a_long_name_is_kept(run, tmp_path):
+    (tmp_path / "copy").mkdir()
+    shutil.copytree(run, tmp_path / "copy", dirs_exist_ok=True)
+    part = next((tmp_path / "copy" / "results").iterdir())
+    name = f"results/{'x' * 150}.parquet"
+    part.rename(tmp_path / "copy" / name)
+    sums = tmp_path / "copy" / "SHA256SUMS"
+    sums.write_text(sums.read_text().replace(f"results/{part.name}", name))
+    fake = FakeGitLab()
+    with serve(fake.answer) as url:
+        call(push_run, url, tmp_path / "copy")
+        assert call(pull_run, url, tmp_path / "back") is True
+    assert files(tmp_path / "back") == files(tmp_path / "copy")
+
+
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513])
 def test_every_size_is_padded(run, tmp_path, size):
     shutil.copytree(run, tmp_path / "copy")
@@ -163,6 +178,8 @@ def link(name, target):
         {"../outside": b"x"},
         {"/tmp/outside": b"x"},
         {"results/../../outside": b"x"},
+        {"results/..": b"x"},
+        {"more.txt": b"x"},
         {"results": link("results", "/tmp")},
         {"scores/x.parquet": link("scores/x.parquet", "/etc/passwd")},
     ],

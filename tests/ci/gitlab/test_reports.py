@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from headgate.ci.gitlab.reports import dotenv, note_page, prompt_places, write_reports
@@ -112,6 +112,7 @@ def test_later_jobs_get_counts_and_digests():
 
 
 @given(hostile)
+@settings(deadline=None)
 def test_a_hostile_verdict_leaves_every_report_inert(tmp_path_factory, text):
     tmp_path = tmp_path_factory.mktemp("reports")
     verdict = hostile_verdict(text)

@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 from urllib.parse import urljoin
 
 import httpx
@@ -24,7 +24,9 @@ _CHUNK: Final = 1 << 18
 _BLOCK: Final = tarfile.BLOCKSIZE
 _END: Final = bytes(2 * _BLOCK)
 _VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z.-]{0,127}")
-_MEMBER: Final = re.compile(r"(?:(?:results|scores)/)?[0-9A-Za-z_][0-9A-Za-z_.@+-]*")
+_MEMBER: Final = re.compile(
+    r"SHA256SUMS|manifest\.json|verdict\.json|items\.parquet|(?:results|scores)/[^/\0]+\.parquet"
+)
 _MOST_REDIRECTS: Final = 3
 
 
@@ -59,7 +61,7 @@ async def push_run(gitlab: GitLab, run: Path, *, project: str, version: str, pac
     The same run makes the same bytes. They are streamed: memory is bounded whatever the run holds.
     """
     members = _members(run)
-    size = sum(_BLOCK + _padded(path.stat().st_size) for _, path in members) + len(_END)
+    size = sum(len(member.header) + _padded(member.size) for member in members) + len(_END)
     path = _path(project, package, version)
     headers = {"content-length": str(size), "content-type": "application/x-tar"}
     try:
@@ -128,33 +130,44 @@ def _refused(path: str, why: str) -> StoreError:
     return StoreError(f"{path}: {why}; the job's project must allow this token to use its package registry")
 
 
-def _members(run: Path) -> list[tuple[str, Path]]:
+class _Member(NamedTuple):
+    header: bytes
+    path: Path
+    size: int
+
+
+def _members(run: Path) -> list[_Member]:
     folder = RunFolder(run)
     names = [folder.sums.name, *sorted(checksums.read_sums(folder))]
     if len(names) == 1 or folder.segments():
         raise StoreError(f"{run}: is not a finished run; run the same command again to finish it")
     verdict = ["verdict.json"] if (run / "verdict.json").is_file() else []
-    return [(name, run / name) for name in [*names, *verdict]]
+    return [_member(name, run / name) for name in [*names, *verdict]]
+
+
+def _member(name: str, path: Path) -> _Member:
+    entry = tarfile.TarInfo(name)  # no owner, no date: the same run makes the same bytes
+    with naming(path, "read"):
+        entry.size = path.stat().st_size
+    return _Member(entry.tobuf(tarfile.GNU_FORMAT), path, entry.size)
 
 
 def _padded(size: int) -> int:
     return -(-size // _BLOCK) * _BLOCK
 
 
-async def _stream(members: list[tuple[str, Path]]) -> AsyncIterator[bytes]:
+async def _stream(members: list[_Member]) -> AsyncIterator[bytes]:
     for chunk in _chunks(members):
         yield chunk
 
 
-def _chunks(members: list[tuple[str, Path]]) -> Iterator[bytes]:
-    for name, path in members:
-        entry = tarfile.TarInfo(name)
+def _chunks(members: list[_Member]) -> Iterator[bytes]:
+    for header, path, size in members:
+        yield header
         with naming(path, "read"), path.open("rb") as file:
-            entry.size = path.stat().st_size
-            yield entry.tobuf(tarfile.USTAR_FORMAT)
             while chunk := file.read(_CHUNK):
                 yield chunk
-        yield bytes(_padded(entry.size) - entry.size)
+        yield bytes(_padded(size) - size)
     yield _END
 
 
