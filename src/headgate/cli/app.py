@@ -43,6 +43,7 @@ OnInconclusive = Annotated[
 ]
 VerdictFile = Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")]
 MarkdownFile = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")]
+JUnitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write it as JUnit XML.")]
 Out = Annotated[
     Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME, or runs/NAME-i-of-n.")
 ]
@@ -51,6 +52,9 @@ Anchor = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+app.add_typer(ci)
 
 
 @app.callback(invoke_without_command=True)
@@ -81,7 +85,8 @@ def demo(
 @app.command()
 def init(
     system: Annotated[
-        str | None, typer.Argument(metavar="github", help="Write the pipeline of this CI system too; may be left out.")
+        str | None,
+        typer.Argument(metavar="github|gitlab", help="Write this CI system's pipeline too; may be left out."),
     ] = None,
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="Where to write the files; default: here.")
@@ -154,13 +159,14 @@ def gate(
     on_inconclusive: OnInconclusive = None,
     verdict: VerdictFile = None,
     markdown: MarkdownFile = None,
+    junit: JUnitFile = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Judge a run. Exit codes: 0 pass, 1 fail, 20 inconclusive, 3 invalid, 2 usage."""
     from headgate.cli.commands import gate_run
 
-    files = {"verdict": verdict, "markdown": markdown}
+    files = {"verdict": verdict, "markdown": markdown, "junit": junit}
     raise typer.Exit(
         gate_run(
             run,
@@ -231,6 +237,7 @@ def check(
     on_inconclusive: OnInconclusive = None,
     verdict: VerdictFile = None,
     markdown: MarkdownFile = None,
+    junit: JUnitFile = None,
     metrics_file: MetricsFile = None,
     log_file: LogFile = None,
     json: Json = False,
@@ -246,7 +253,7 @@ def check(
             suite,
             out=out,
             on_inconclusive=on_inconclusive,
-            files={"verdict": verdict, "markdown": markdown},
+            files={"verdict": verdict, "markdown": markdown, "junit": junit},
             options=options,
             max_minutes=max_minutes,
             json=json,

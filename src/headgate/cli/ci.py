@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+_TOKEN = "env:HEADGATE_GITLAB_TOKEN"  # noqa: S105 - where it stands
+
 ci = typer.Typer(
     name="ci",
     help="Write a verdict in a CI system's own form.",
@@ -59,6 +61,46 @@ def github(
             options={"key": key, "summary": summary},
             ended=ended,
             trust_head=i_know,
+            json=json,
+            quiet=quiet,
+        )
+    )
+
+
+@ci.command()
+def gitlab(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory that gate or check has judged.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write the reports.")] = Path(
+        "headgate-reports"
+    ),
+    note: Annotated[
+        str,
+        typer.Option("--note", metavar="auto|never", help="Note on the merge request; auto: where a token allows one."),
+    ] = "auto",
+    token: Annotated[
+        str, typer.Option("--token", metavar="env:NAME", help="Variable of the note's token, with scope api.")
+    ] = _TOKEN,
+    ended: Annotated[
+        int | None, typer.Option("--ended", metavar="CODE", help="Exit code of the command that wrote the verdict.")
+    ] = None,
+    on_inconclusive: Annotated[
+        str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdout.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+) -> None:
+    """Write GitLab's reports, keep a note on the merge request, and leave with the verdict's exit code."""
+    from headgate.cli.gitlab import report_gitlab
+
+    raise typer.Exit(
+        report_gitlab(
+            run,
+            out=out,
+            note=note,
+            token=token,
+            ended=ended,
+            on_inconclusive=on_inconclusive,
             json=json,
             quiet=quiet,
         )

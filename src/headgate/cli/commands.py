@@ -13,9 +13,11 @@ import msgspec
 
 import headgate.api as hg
 from headgate.ci.starter import SYSTEMS, write_pipeline, write_suite
+from headgate.cli.output import print_json, print_line
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
+from headgate.report.junit import verdict_junit
 from headgate.report.markdown import verdict_markdown
 from headgate.report.terminal import estimate_cells, format_cost, format_counts, format_table, print_verdict
 from headgate.shard import choose_shard
@@ -40,10 +42,10 @@ def init_files(system: str | None, folder: Path | None, *, quiet: bool) -> None:
     written = write_suite(place) if system is None else write_pipeline(system, place)
     if not quiet:
         for path in written:
-            _print(f"wrote {path}")
+            print_line(f"wrote {path}")
         suite = place / "suite.yaml"
         step = f"headgate run {suite} && headgate gate runs/support-bot"
-        _print(f"next: {step if system is None else f'headgate check {suite}, then commit and push'}")
+        print_line(f"next: {step if system is None else f'headgate check {suite}, then commit and push'}")
 
 
 def run_suite(
@@ -62,7 +64,7 @@ def run_suite(
     folder = out or Path("runs") / name
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
-        _print_json(_run_facts(done))
+        print_json(_run_facts(done))
     elif not quiet:
         _print_run(done)
 
@@ -73,20 +75,20 @@ def _run_facts(run: hg.Run) -> dict[str, Any]:
 
 
 def _print_run(run: hg.Run) -> None:
-    _print(format_counts(run.counts, run.planned))
+    print_line(format_counts(run.counts, run.planned))
     if run.cost_usd is not None:
-        _print(format_cost(run.cost_usd, run.unpriced))
-    _print(f"results in {run.path}")
+        print_line(format_cost(run.cost_usd, run.unpriced))
+    print_line(f"results in {run.path}")
 
 
 def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
     """Score a run again."""
     unscored = hg.score_run(run, suite=None if suite is None else hg.load_suite(suite))
     if json:
-        _print_json({"run": str(run), "unscored": unscored})
+        print_json({"run": str(run), "unscored": unscored})
     elif not quiet:
         rows = [[name, str(count)] for name, count in unscored.items()]
-        _print(format_table(["scorer", "could not be scored"], rows))
+        print_line(format_table(["scorer", "could not be scored"], rows))
 
 
 def gate_run(
@@ -102,10 +104,10 @@ def gate_run(
     quiet: bool,
 ) -> int:
     """Judge a run, write the verdict, and return its exit code."""
-    _known_mapping(on_inconclusive)
+    check_mapping(on_inconclusive)
     declared = None if suite is None else hg.load_suite(suite)
     verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
-    verdict = _mapped(verdict, on_inconclusive)
+    verdict = map_inconclusive(verdict, on_inconclusive)
     _write_files(verdict, files, run)
     _tell(verdict, json=json, quiet=quiet)
     return verdict.exit_code
@@ -123,31 +125,32 @@ def check_suite(
     quiet: bool,
 ) -> int:
     """Run a suite until its verdict stands, write the verdict, and return its exit code."""
-    _known_mapping(on_inconclusive)
+    check_mapping(on_inconclusive)
     suite = hg.load_suite(path)
     if max_minutes is not None:
         suite = suite.model_copy(update={"budget": suite.budget.model_copy(update={"max_minutes": max_minutes})})
     done = check_shown(suite, out=out or Path("runs") / suite.name, options=options, quiet=quiet)
-    verdict = _mapped(done.verdict, on_inconclusive)
+    verdict = map_inconclusive(done.verdict, on_inconclusive)
     _write_files(verdict, files, done.run.path)
     _tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
         unasked = "are left" if done.expiry else "were not needed"
-        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} {unasked}")
+        print_line(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} {unasked}")
         if done.run.costs.cost_usd is not None:
-            _print(format_cost(done.run.costs.cost_usd, done.run.costs.unpriced))
+            print_line(format_cost(done.run.costs.cost_usd, done.run.costs.unpriced))
     if done.expiry and not quiet:
         sys.stderr.write(f"headgate: {done.expiry}; the run can be resumed\n")
     return verdict.exit_code
 
 
-def _known_mapping(on_inconclusive: str | None) -> None:
+def check_mapping(on_inconclusive: str | None) -> None:
+    """Refuse an ``--on-inconclusive`` that is none."""
     if on_inconclusive not in {None, "keep", "pass", "fail"}:
         raise ConfigError("is unknown", field="--on-inconclusive", value=on_inconclusive, mend="use keep, pass or fail")
 
 
-def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
+def map_inconclusive(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
     """Return the verdict with the exit code that an inconclusive one is to have."""
     if on_inconclusive is None or verdict.verdict != "inconclusive":
         return verdict
@@ -157,21 +160,27 @@ def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
 
 def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
     if json:
-        _print(verdict.to_json().decode().rstrip())
+        print_line(verdict.to_json().decode().rstrip())
     elif not quiet:
         print_verdict(verdict, stream=sys.stdout)
 
 
 def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) -> None:
     write_verdict(verdict, files["verdict"] or run / "verdict.json")
-    if files["markdown"] is not None:
-        replace_bytes(files["markdown"], verdict_markdown(verdict).encode())
+    if (markdown := files["markdown"]) is not None:
+        _write_whole(markdown, verdict_markdown(verdict).encode())
+    if (junit := files["junit"]) is not None:
+        _write_whole(junit, verdict_junit(verdict, suite=read_manifest(RunFolder(run).manifest).name))
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
     """Write verdict.json, whole or not at all."""
+    _write_whole(path, verdict.to_json())
+
+
+def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_bytes(path, verdict.to_json())
+    replace_bytes(path, data)
 
 
 def show_run(run: Path, *, json: bool) -> None:
@@ -184,7 +193,7 @@ def show_run(run: Path, *, json: bool) -> None:
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
         facts |= {"cost_usd": costs.cost_usd, "unpriced": costs.unpriced}
-        _print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
+        print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
         ""
@@ -192,14 +201,14 @@ def show_run(run: Path, *, json: bool) -> None:
         else f", commit {manifest.git.commit[:12]}" + (" (dirty)" if manifest.git.dirty else "")
     )
     shard = "" if manifest.shard is None else f", shard {manifest.shard}"
-    _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
-    _print(format_counts(counts, manifest.n_jobs))
+    print_line(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
+    print_line(format_counts(counts, manifest.n_jobs))
     if costs.cost_usd is not None:
-        _print(format_cost(costs.cost_usd, costs.unpriced))
-    _print("")
-    _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
-    _print("")
-    _print(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
+        print_line(format_cost(costs.cost_usd, costs.unpriced))
+    print_line("")
+    print_line(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
+    print_line("")
+    print_line(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
 
 
 def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, confidence: float, json: bool) -> None:
@@ -213,19 +222,19 @@ def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, 
     wanted = metrics or [metric for metric in common if metric in other]
     cells = [cell for metric in wanted for cell in compare_cells(candidate, baseline, metric, confidence=confidence)]
     if json:
-        _print_json(
+        print_json(
             {"candidate": str(candidate), "baseline": str(baseline), "differences": list(map(_cell_json, cells))}
         )
         return
     heads = ["metric", "prompt", "model", "candidate - baseline", f"{confidence:.0%} interval", "items"]
-    _print(format_table(heads, map(_cell_row, cells)))
+    print_line(format_table(heads, map(_cell_row, cells)))
 
 
 def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> None:
     """Make one run of shards."""
     whole = hg.merge(runs, out=out)
     if json:
-        _print_json({**_run_facts(whole), "merged": [str(run) for run in runs]})
+        print_json({**_run_facts(whole), "merged": [str(run) for run in runs]})
     elif not quiet:
         _print_run(whole)
 
@@ -235,13 +244,13 @@ def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
     problems = hg.verify(run)
     damaged = [problem for problem in problems if not problem.unfinished]
     if json:
-        _print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
+        print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
         return HeadgateError.exit_code if damaged else 0
     for problem in problems:
         if problem in damaged or not quiet:
             sys.stderr.write(f"{problem}\n")
     if not damaged and not quiet:
-        _print(f"{run}: every file is as it was written")
+        print_line(f"{run}: every file is as it was written")
     return HeadgateError.exit_code if damaged else 0
 
 
@@ -263,11 +272,3 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
         return str(item) if isinstance(item, Path) else item
 
     return {key: value(item) for key, item in facts.items()}
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-
-
-def _print_json(facts: Mapping[str, Any]) -> None:
-    _print(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())

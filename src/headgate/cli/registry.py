@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from headgate.cli.output import print_json, print_line
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.identity import canonical_json, digest
@@ -41,13 +42,13 @@ def list_prompts(revision: str | None, *, root: Path | None, json: bool) -> None
     entries = catalogue.entries.values()
     if json:
         listed = [{**_facts(entry), "labels": _labels_of(entry.address, labels)} for entry in entries]
-        _print_json({"root": str(here), "state": catalogue.digest, "prompts": listed})
+        print_json({"root": str(here), "state": catalogue.digest, "prompts": listed})
         return
     rows = [
         [_short(entry.digest), entry.address, entry.format, ", ".join(_labels_of(entry.address, labels))]
         for entry in entries
     ]
-    _print(format_table(["digest", "prompt", "format", "labels"], rows))
+    print_line(format_table(["digest", "prompt", "format", "labels"], rows))
     for entry in entries:
         if entry.problem is not None:
             _warn(f"{entry.address}: {entry.problem}")
@@ -58,15 +59,15 @@ def show_prompt(address: str, *, at: str | None, root: Path | None, json: bool) 
     entry = _entry(address, at=at, root=root)
     prompt = _readable(entry)
     if json:
-        _print_json({**_facts(entry), **_content(prompt)})
+        print_json({**_facts(entry), **_content(prompt)})
         return
-    _print(f"{terminal(entry.address)}: {entry.format}, {prompt.language}")
-    _print(f"digest {prompt.digest}")
+    print_line(f"{terminal(entry.address)}: {entry.format}, {prompt.language}")
+    print_line(f"digest {prompt.digest}")
     for role, text in prompt.messages:
-        _print(f"\n[{role}]\n{terminal(text)}")
+        print_line(f"\n[{role}]\n{terminal(text)}")
     for name, facts in (("parameters", prompt.params), ("defaults", prompt.defaults)):
         if facts:
-            _print(f"\n{name}: {terminal(canonical_json(dict(facts)).decode())}")
+            print_line(f"\n{name}: {terminal(canonical_json(dict(facts)).decode())}")
     if entry.problem is not None:
         _warn(f"is not sent: {entry.problem}")
 
@@ -78,13 +79,13 @@ def diff_two(before: str, after: str | None, *, base: str | None, root: Path | N
     found = diff_prompts(_readable(old), _readable(new))
     if json:
         sides = {"before": {**_facts(old), "at": at}, "after": {**_facts(new), "at": None}}
-        _print_json({**sides, "differences": [dataclasses.asdict(part) for part in found]})
+        print_json({**sides, "differences": [dataclasses.asdict(part) for part in found]})
         return
-    _print(f"{terminal(old.address)} {_short(old.digest)} -> {terminal(new.address)} {_short(new.digest)}")
+    print_line(f"{terminal(old.address)} {_short(old.digest)} -> {terminal(new.address)} {_short(new.digest)}")
     for part in found:
-        _print(f"\n{terminal(part.place)}")
+        print_line(f"\n{terminal(part.place)}")
         for line in _diff_lines(part):
-            _print(terminal(line))
+            print_line(terminal(line))
 
 
 def show_log(name: str, revision: str, *, label: str | None, root: Path | None, json: bool) -> None:
@@ -98,16 +99,16 @@ def show_log(name: str, revision: str, *, label: str | None, root: Path | None, 
         changes = label_history(git, name, label, start=start)
     if json:
         facts = {"prompt": name, "label": label, "shallow": git.is_shallow, "changes": list(map(_change, changes))}
-        _print_json(facts)
+        print_json(facts)
         return
     for change in changes:
         commit = change.commit
-        _print(f"{commit.id[:_SHORT]} {commit.committed} {_short(change.digest)} {terminal(commit.subject)}")
+        print_line(f"{commit.id[:_SHORT]} {commit.committed} {_short(change.digest)} {terminal(commit.subject)}")
         if change.problem is not None:
-            _print(f"    cannot be read: {terminal(change.problem)}")
+            print_line(f"    cannot be read: {terminal(change.problem)}")
         for on, note in change.verdicts:
             words = f"{note['verdict']} {note['created']} run {note['run']} on {on[:_SHORT]}: {note['reason']}"
-            _print(f"    {terminal(words)}")
+            print_line(f"    {terminal(words)}")
     if git.is_shallow:
         _warn("the history of this clone is cut: git fetch --unshallow for all of it")
 
@@ -119,9 +120,9 @@ def show_state(revision: str, *, root: Path | None, json: bool) -> None:
     commit = git.resolve(revision)
     catalogue, _ = _catalogue(CommitTree(git, commit))
     if json:
-        _print_json({"commit": commit, "state": catalogue.digest, "prompts": catalogue.digests})
+        print_json({"commit": commit, "state": catalogue.digest, "prompts": catalogue.digests})
     else:
-        _print(catalogue.digest)
+        print_line(catalogue.digest)
 
 
 def lock_prompts(*, root: Path | None, json: bool, quiet: bool) -> None:
@@ -133,9 +134,9 @@ def lock_prompts(*, root: Path | None, json: bool, quiet: bool) -> None:
         if entry.prompt is None:
             _warn(f"{entry.address}: is not locked: {entry.problem}")
     if json:
-        _print_json({"lock": str(here / LOCK), "state": catalogue.digest, "prompts": digests})
+        print_json({"lock": str(here / LOCK), "state": catalogue.digest, "prompts": digests})
     elif not quiet:
-        _print(f"{len(digests)} prompts locked in {terminal(str(here / LOCK))}")
+        print_line(f"{len(digests)} prompts locked in {terminal(str(here / LOCK))}")
 
 
 def verify_prompts(*, root: Path | None, json: bool, quiet: bool) -> int:
@@ -148,14 +149,14 @@ def verify_prompts(*, root: Path | None, json: bool, quiet: bool) -> int:
         raise ConfigError(f"has neither {LOCK} nor {LABELS}", file=here, mend="headgate prompts lock writes the first")
     problems = [*(check_lock(locked, catalogue) if LOCK in tree.paths else ()), *check_labels(labels, catalogue)]
     if json:
-        _print_json(
+        print_json(
             {"root": str(here), "locked": len(locked), "labels": len(labelled_files(labels)), "problems": problems}
         )
     else:
         for problem in problems:
             _warn(problem)
         if not problems and not quiet:
-            _print(f"{len(locked)} prompts and {len(labelled_files(labels))} labels are what they were")
+            print_line(f"{len(locked)} prompts and {len(labelled_files(labels))} labels are what they were")
     return HeadgateError.exit_code if problems else 0
 
 
@@ -164,10 +165,10 @@ def label_prompt(name: str, label: str, address: str, *, root: Path | None, json
     here = _root(root)
     made = write_label(here, name=name, label=label, address=_relative(address, here))
     if json:
-        _print_json({"name": name, "label": label, "file": made.file, "digest": made.digest})
+        print_json({"name": name, "label": label, "file": made.file, "digest": made.digest})
     elif not quiet:
-        _print(f"{terminal(f'{name} {label} is {made.file} {made.digest}')}")
-        _print(f"commit {terminal(str(here / LABELS))} to promote it")
+        print_line(f"{terminal(f'{name} {label} is {made.file} {made.digest}')}")
+        print_line(f"commit {terminal(str(here / LABELS))} to promote it")
 
 
 def attach_verdict(path: Path, *, commit: str | None, root: Path | None, json: bool, quiet: bool) -> None:
@@ -184,9 +185,9 @@ def attach_verdict(path: Path, *, commit: str | None, root: Path | None, json: b
     note = make_note(verdict, digest=digest(verdict))
     new = attach_note(git, on, note)
     if json:
-        _print_json({"commit": on, "new": new, "note": note})
+        print_json({"commit": on, "new": new, "note": note})
     elif not quiet:
-        _print(f"{note['verdict']} {'noted' if new else 'was noted'} on {on}")
+        print_line(f"{note['verdict']} {'noted' if new else 'was noted'} on {on}")
 
 
 def show_affected(suites: Sequence[str], *, base: str, head: str | None, root: Path | None, json: bool) -> None:
@@ -202,10 +203,10 @@ def show_affected(suites: Sequence[str], *, base: str, head: str | None, root: P
         _warn(f"the history here does not reach where it left {base}: compared with {base} itself")
     if json:
         parts = {affected.suite: list(affected.changed) for affected in found}
-        _print_json({"base": common or start, "head": head and end, "suites": list(parts), "changed": parts})
+        print_json({"base": common or start, "head": head and end, "suites": list(parts), "changed": parts})
         return
     for affected in found:
-        _print(terminal(f"{affected.suite}: {', '.join(affected.changed)}"))
+        print_line(terminal(f"{affected.suite}: {', '.join(affected.changed)}"))
 
 
 def _root(root: Path | None) -> Path:
@@ -306,11 +307,3 @@ def _short(found: str | None) -> str:
 
 def _warn(text: str) -> None:
     sys.stderr.write(f"{terminal(text)}\n")
-
-
-def _print(line: str) -> None:
-    sys.stdout.write(line + "\n")
-
-
-def _print_json(facts: Mapping[str, Any]) -> None:
-    _print(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from headgate.decide.table import one_line
+
+_QUIET: Final = frozenset("_.,")
+_JOINER: Final = "&#8288;"
 
 
 def markdown(text: str, *, limit: int = 200) -> str:
     """Return text for a Markdown table cell: no markup, link, mention, reference, HTML or table break acts.
 
     Every character that is no letter, number or space becomes a numeric reference, which every renderer shows as text.
+    An invisible word joiner follows it, but for ``_``, ``.`` and ``,``: GitLab looks for mentions, references, emoji
+    and links in the rendered text, where a reference to ``@`` is ``@`` again.
 
     Examples
     --------
     >>> markdown("@team #1 |")
-    '&#64;team &#35;1 &#124;'
+    '&#64;&#8288;team &#35;&#8288;1 &#124;&#8288;'
     """
-    shown = one_line(text, limit=limit)
-    return "".join(
-        character if character.isalnum() or character == " " else f"&#{ord(character)};" for character in shown
-    )
+    return "".join(map(_inert, one_line(text, limit=limit)))
+
+
+def _inert(character: str) -> str:
+    if character.isalnum() or character == " ":
+        return character
+    return f"&#{ord(character)};" + ("" if character in _QUIET else _JOINER)
 
 
 def terminal(text: str) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
 
 from headgate.execute.statistics import EngineStatistics, LaneStatistics
-
-_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_Sample = tuple[Mapping[str, str], float]
+from headgate.report.exposition import Sample
+from headgate.report.exposition import family as _family
 
 
 def format_metrics(
@@ -96,28 +94,12 @@ def _lanes(lanes: Iterable[LaneStatistics]) -> Iterator[str]:
     yield from _family("limit_per_minute", "gauge", "What the quota allows now.", limits)
 
 
-def _limits(lane: LaneStatistics) -> Iterator[_Sample]:
+def _limits(lane: LaneStatistics) -> Iterator[Sample]:
     for dimension in ("requests", "tokens", "input_tokens", "output_tokens"):
         limit: float | None = getattr(lane, f"{dimension}_per_minute")
         if limit is not None:
             yield {"dimension": dimension}, limit
 
 
-def _by(label: str, counts: Mapping[str, int]) -> list[_Sample]:
+def _by(label: str, counts: Mapping[str, int]) -> list[Sample]:
     return [({label: value}, number) for value, number in counts.items()]
-
-
-def _family(name: str, kind: str, said: str, samples: Iterable[_Sample]) -> Iterator[str]:
-    yield f"# HELP headgate_{name} {said}"
-    yield f"# TYPE headgate_{name} {kind}"
-    for labels, value in samples:
-        yield f"headgate_{name}{_labels(labels)} {_number(value)}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else str(int(value))
-
-
-def _labels(labels: Mapping[str, str]) -> str:
-    text = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
-    return f"{{{text}}}" if text else ""

@@ -1,0 +1,1 @@
+"""A verdict in GitLab's own forms, a note on the merge request, and runs in the package registry."""
