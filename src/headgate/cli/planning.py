@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 import headgate.api as hg
+from headgate.cli.output import print_line
 from headgate.cli.running import pilot_shown
 from headgate.conduct.cap import cap_suite
 from headgate.conduct.outlay import LaneForecast
@@ -48,10 +49,10 @@ def plan_suite(
         stored = ran.path
     found = forecast_suite(suite, stored=stored, last=Path("runs") / suite.name)
     if json:
-        _write(msgspec.json.format(msgspec.json.encode(_facts(found, ran)), indent=1).decode())
+        print_line(msgspec.json.format(msgspec.json.encode(_facts(found, ran)), indent=1).decode())
     elif not quiet:
         for line in (*_pilot_lines(ran), *_lines(found)):
-            _write(line)
+            print_line(line)
     if not quiet:
         for warning in found.warnings:
             sys.stderr.write(f"headgate: {one_line(warning, limit=4000)}\n")
@@ -105,7 +106,3 @@ def _gate_cells(gate: GateForecast) -> list[str]:
     passes = "-" if gate.passes is None else f"{gate.passes:.0%}"
     sees = "-" if gate.mde is None else f"{gate.mde:.3g}"
     return [f"{gate.metric} {rule}", " ".join(gate.cell.values()), gate.tier, passes, sees, gate.basis]
-
-
-def _write(line: str) -> None:
-    sys.stdout.write(line + "\n")
