@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate.conduct.loop import run_loop
-from headgate.conduct.prepare import prepare
+from headgate.conduct.prepare import ArmName, prepare
 from headgate.conduct.run import Conductor, RunOptions
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.scoring import score_run as score_results
@@ -107,6 +107,7 @@ def run(
     *,
     out: RunPath,
     shard: str | None = None,
+    arm: ArmName | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -128,6 +129,8 @@ def run(
     shard : str, optional
         ``i/n``: only the i-th of n parts of the plan, at an n-th of the declared limits; ``auto``: the part that the
         CI system or Kubernetes names in the environment. :func:`merge` makes one run of them.
+    arm : {"baseline", "candidate"}, optional
+        Only this arm of the suite's comparison.
     limit : int, optional
         Only the first so many items.
     retry_errors : bool
@@ -197,6 +200,7 @@ def run(
             suite,
             out=out,
             shard=shard,
+            arm=arm,
             limit=limit,
             retry_errors=retry_errors,
             client=client,
@@ -213,6 +217,7 @@ async def run_async(
     *,
     out: RunPath,
     shard: str | None = None,
+    arm: ArmName | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -237,7 +242,7 @@ async def run_async(
     2
     """
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
-    conductor = Conductor(prepare(suite, Path(out), shard=choose_shard(shard)), options=options)
+    conductor = Conductor(prepare(suite, Path(out), shard=choose_shard(shard), arm=arm), options=options)
     summary = await conductor.complete(watch)
     if conductor.stopped:
         raise Interrupted(f"stopped with {summary.done:,} of {summary.planned:,} jobs done; the same call resumes")
@@ -249,6 +254,7 @@ async def stream(
     *,
     out: RunPath,
     shard: str | None = None,
+    arm: ArmName | None = None,
     limit: int | None = None,
     retry_errors: bool = False,
     client: httpx.AsyncClient | None = None,
@@ -280,7 +286,7 @@ async def stream(
     """
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
     held = _Held()
-    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard), arm=arm)
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
     work = asyncio.create_task(conductor.complete(watch))
     work.add_done_callback(lambda _: held.end())

@@ -154,6 +154,7 @@ def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], c
         items_digest=manifest.plan.items.digest,
         n_items=0,
         seeds=manifest.plan.seeds,
+        first_seed=manifest.plan.first_seed,
         prompts={name: prompt.digest for name, prompt in manifest.plan.prompts.items()},
         models={name: model.digest for name, model in manifest.plan.models.items()},
         scorers=scorers,

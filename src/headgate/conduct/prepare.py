@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
@@ -19,9 +19,11 @@ from headgate.store.manifest import make_manifest
 from headgate.store.run import RunStore, lock_run, unlock_run
 from headgate.suite.callables import resolve_callable
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Suite
+from headgate.suite.model import Arm, Suite
 
 _STAGED = "items.parquet.new"
+
+ArmName = Literal["baseline", "candidate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,22 @@ class Prepared:
     resumed: bool
 
 
-def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequence[str] | None = None) -> Prepared:
+def prepare(
+    suite: Suite,
+    out: Path,
+    *,
+    shard: Shard | None = None,
+    arm: ArmName | None = None,
+    argv: Sequence[str] | None = None,
+) -> Prepared:
     """Check a suite and open its run directory, new or to be resumed.
+
+    Parameters
+    ----------
+    shard : Shard, optional
+        Take only this part of the items.
+    arm : {"baseline", "candidate"}, optional
+        Plan only this arm of the comparison.
 
     Raises
     ------
@@ -57,11 +73,13 @@ def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequen
         If the disk refuses, or another process writes to the run.
     """
     _check_budget(suite)
-    prompts = load_prompts(suite)
+    chosen = choose_arm(suite, arm)
+    prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite)
     calls = dict(_resolve_calls(suite))
     for model in suite.models:
-        resolve_key(model, base=suite.base, file=suite.file)
+        if chosen is None or chosen.has_model(model.id):
+            resolve_key(model, base=suite.base, file=suite.file)
     files = RunFolder(out)
     _check_folder(files)
     lock = lock_run(files)  # before anything is written: two commands may start at once
@@ -69,14 +87,14 @@ def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequen
     try:
         with naming(files.items, "write"):
             write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
-        plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts)
+        plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, arm=chosen)
         resumed = files.manifest.exists()
         if resumed:
             store = RunStore.open(out, lock=lock)
             _check_plan(store, plan, shard)
         else:
             staged.replace(files.items)
-            plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts)
+            plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen)
             versions = {scorer.name: scorer.version for scorer in scorers}
             manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard)
             store = RunStore.create(out, manifest, lock=lock)
@@ -87,8 +105,26 @@ def prepare(suite: Suite, out: Path, *, shard: Shard | None = None, argv: Sequen
         if not files.manifest.exists() and not any(out.iterdir()):
             out.rmdir()
         raise
-    plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts)
+    plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen)
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, resumed=resumed)
+
+
+def choose_arm(suite: Suite, name: ArmName | None) -> Arm | None:
+    """Return an arm of a suite's comparison; None for all that the suite declares.
+
+    Raises
+    ------
+    ConfigError
+        If the suite compares nothing, or the name is that of no arm.
+    """
+    if name is None:
+        return None
+    if name not in get_args(ArmName):
+        raise ConfigError("is no arm", field="arm", value=name, mend="use baseline or candidate")
+    if suite.compare is None:
+        mend = "declare `compare`, or run all of it"
+        raise ConfigError("the suite compares nothing", file=suite.file, field="arm", value=name, mend=mend)
+    return suite.compare.baseline if name == "baseline" else suite.compare.candidate
 
 
 def _check_budget(suite: Suite) -> None:

@@ -27,6 +27,8 @@ class RunFacts:
         Content ids.
     n_items, seeds : int
         Size of the plan: every prompt and model has ``n_items * seeds`` jobs.
+    first_seed : int
+        Number of the first seed; it tells independent draws apart, and weighs nothing.
     prompts : mapping of str to str
         Prompt name to digest.
     models : mapping of str to str
@@ -63,6 +65,7 @@ class RunFacts:
     greedy: frozenset[str] = frozenset()
     read_outputs: Callable[[str, str], pl.DataFrame] | None = None
     columns: pl.DataFrame | None = None
+    first_seed: int = 1
 
     def only(self, where: Mapping[str, str]) -> RunFacts:
         """Return the run as if it had only the items whose columns have these values."""

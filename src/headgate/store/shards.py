@@ -153,7 +153,7 @@ def _planned(plan: PlanFacts, items: bytes, shard: Shard) -> JobKeys:
         cell_key(prompt.digest, model.digest, seed)
         for prompt in plan.prompts.values()
         for model in plan.models.values()
-        for seed in range(1, plan.seeds + 1)
+        for seed in range(plan.first_seed, plan.first_seed + plan.seeds)
     ]
     starts = range(0, len(items), 16)[shard.items]
     ids = (make_job_id(items[start : start + 16], cell) for start in starts for cell in cells)
