@@ -13,6 +13,7 @@ HEAVY = [
     "jinja2",
     "msgspec",
     "numpy",
+    "obstore",
     "polars",
     "pyarrow",
     "pydantic",

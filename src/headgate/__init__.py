@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headgate import stats, testing
     from headgate.api import (
+        Baseline,
+        BaselineSearch,
         Estimate,
         Result,
         Run,
@@ -16,11 +18,14 @@ if TYPE_CHECKING:
         check,
         check_async,
         compare,
+        find_baseline,
         gate,
+        list_baselines,
         load_suite,
         merge,
         run,
         run_async,
+        save_baseline,
         scan,
         scan_scores,
         score_run,
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Baseline",
+    "BaselineSearch",
     "Estimate",
     "Result",
     "Run",
@@ -38,11 +45,14 @@ __all__ = [
     "check",
     "check_async",
     "compare",
+    "find_baseline",
     "gate",
+    "list_baselines",
     "load_suite",
     "merge",
     "run",
     "run_async",
+    "save_baseline",
     "scan",
     "scan_scores",
     "score_run",

@@ -11,6 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from headgate.conduct.baselines import (
+    BaselineSearch,
+    anchor_path,
+    baseline_path,
+    find_baseline,
+    list_baselines,
+    pinned_path,
+    save_baseline,
+)
 from headgate.conduct.loop import run_loop
 from headgate.conduct.prepare import ArmName, prepare
 from headgate.conduct.run import Conductor, RunOptions
@@ -22,6 +31,7 @@ from headgate.execute.transport import Transport
 from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.result import Result
 from headgate.shard import choose_shard
+from headgate.store.baselines.entry import Baseline
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
@@ -39,6 +49,8 @@ if TYPE_CHECKING:
     from headgate.stats import Estimate
 
 __all__ = [
+    "Baseline",
+    "BaselineSearch",
     "Estimate",
     "Result",
     "Run",
@@ -47,11 +59,14 @@ __all__ = [
     "check",
     "check_async",
     "compare",
+    "find_baseline",
     "gate",
+    "list_baselines",
     "load_suite",
     "merge",
     "run",
     "run_async",
+    "save_baseline",
     "scan",
     "scan_scores",
     "score_run",
@@ -423,6 +438,7 @@ def gate(
     anchor: RunPath | None = None,
     suite: Suite | None = None,
     candidate: str | None = None,
+    store: RunPath | None = None,
 ) -> Verdict:
     """Judge a stored run by its gates.
 
@@ -430,14 +446,17 @@ def gate(
     ----------
     run : path or Run
         The candidate's run; with a ``compare`` that both arms are in, the only one needed.
-    baseline : path or Run, optional
-        The baseline's run.
-    anchor : path or Run, optional
-        The run of the last release, for gates with ``against: anchor``.
+    baseline : path, Run or str, optional
+        The baseline's run; or a stored one: ``baseline:NAME``, or ``auto`` for the newest that may replace the
+        suite's baseline arm.
+    anchor : path, Run or str, optional
+        The run of the last release, for gates with ``against: anchor``; or a stored one: ``baseline:NAME``.
     suite : Suite, optional
         Whose gates hold; default: the suite that the run was started with.
     candidate : str, optional
         ``prompt=NAME`` or ``model=NAME``: judge this arm in place of the declared candidate.
+    store : str or path, optional
+        Where stored baselines are; as for :func:`save_baseline`.
 
     Returns
     -------
@@ -448,6 +467,8 @@ def gate(
     ------
     ConfigError
         If there is nothing to judge: no gates, an unknown arm, missing scores.
+    BaselineMissing
+        If the store holds no such baseline; the parts that differ in the nearest are named.
 
     Examples
     --------
@@ -469,7 +490,14 @@ def gate(
     """
     from headgate.conduct.judging import gate_runs
 
-    return gate_runs(Path(run), baseline=_path(baseline), anchor=_path(anchor), suite=suite, candidate=candidate)
+    path = Path(run)
+    return gate_runs(
+        path,
+        baseline=baseline_path(baseline, run=path, suite=suite, store=store),
+        anchor=anchor_path(anchor, run=path, store=store),
+        suite=suite,
+        candidate=candidate,
+    )
 
 
 def check(
@@ -477,6 +505,7 @@ def check(
     *,
     out: RunPath,
     baseline: RunPath | None = None,
+    store: RunPath | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -497,8 +526,11 @@ def check(
         With gates. Its ``policy.alpha`` is shared by the blocking rows and their looks.
     out, client, transport, watch, metrics_file, log_file
         As for :func:`run`.
-    baseline : path or Run, optional
-        A stored run with the baseline arm: only the candidate is asked.
+    baseline : path, Run or str, optional
+        A stored run with the baseline arm: only the candidate is asked. Or a stored baseline, ``baseline:NAME`` or
+        ``auto``, as for :func:`gate`; where ``auto`` finds none, both arms are asked.
+    store : str or path, optional
+        Where stored baselines are; as for :func:`save_baseline`.
     on_look : callable, optional
         Receives each look: its number, its items, and the blocking rows with their limits.
 
@@ -537,6 +569,7 @@ def check(
             suite,
             out=out,
             baseline=baseline,
+            store=store,
             client=client,
             transport=transport,
             watch=watch,
@@ -552,6 +585,7 @@ async def check_async(
     *,
     out: RunPath,
     baseline: RunPath | None = None,
+    store: RunPath | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -565,7 +599,8 @@ async def check_async(
     options = _options(client, transport, metrics_file, log_file)
     prepared = prepare(suite, Path(out))
     try:
-        checker = Checker(prepared, options=options, baseline=_path(baseline), on_look=on_look)
+        path = await asyncio.to_thread(pinned_path, prepared, baseline, store=store)
+        checker = Checker(prepared, options=options, baseline=path, on_look=on_look)
     except BaseException:
         prepared.store.close()
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,11 +20,12 @@ from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.report.markdown import verdict_markdown
 from headgate.report.terminal import estimate_cells, format_counts, format_table, print_verdict
-from headgate.shard import choose_shard
+from headgate.shard import Shard, choose_shard
 from headgate.store.disk import replace_bytes
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
 from headgate.store.run import count_statuses
+from headgate.suite.model import Suite
 
 if TYPE_CHECKING:
     from headgate.conduct.estimates import CellEstimate
@@ -36,8 +38,8 @@ def init_suite(folder: Path, *, quiet: bool) -> None:
     written = write_suite(folder)
     if not quiet:
         for path in written:
-            _print(f"wrote {path}")
-        _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+            print_line(f"wrote {path}")
+        print_line(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
 
 
 def run_suite(
@@ -45,38 +47,53 @@ def run_suite(
     *,
     out: Path | None,
     shard: str | None,
+    first_seed: int | None,
     options: Mapping[str, Any],
     json: bool,
     quiet: bool,
 ) -> None:
-    """Run or resume a suite, or a shard of it; the options are keywords of :func:`headgate.run`."""
+    """Run or resume a suite, or a part of it; the options are keywords of :func:`headgate.run`."""
     part = choose_shard(shard)
-    suite = hg.load_suite(path)
-    name = suite.name if part is None else f"{suite.name}-{part.index}-of-{part.count}"
-    folder = out or Path("runs") / name
+    suite = numbered(hg.load_suite(path), first_seed)
+    folder = out or Path("runs") / run_name(suite, options["arm"], part)
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
-        _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
+        print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
     elif not quiet:
-        _print(format_counts(done.counts, done.planned))
-        _print(f"results in {done.path}")
+        print_line(format_counts(done.counts, done.planned))
+        print_line(f"results in {done.path}")
+
+
+def numbered(suite: Suite, first_seed: int | None) -> Suite:
+    """Return the suite with its seeds numbered from another one."""
+    if first_seed is None:
+        return suite
+    return suite.model_copy(update={"first_seed": first_seed})
+
+
+def run_name(suite: Suite, arm: str | None, shard: Shard | None) -> str:
+    """Return the name of the folder that a run goes to when none is named."""
+    seed = None if suite.first_seed == 1 else f"seed{suite.first_seed}"
+    part = None if shard is None else f"{shard.index}-of-{shard.count}"
+    return "-".join(filter(None, [suite.name, arm, seed, part]))
 
 
 def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
     """Score a run again."""
     unscored = hg.score_run(run, suite=None if suite is None else hg.load_suite(suite))
     if json:
-        _print_json({"run": str(run), "unscored": unscored})
+        print_json({"run": str(run), "unscored": unscored})
     elif not quiet:
         rows = [[name, str(count)] for name, count in unscored.items()]
-        _print(format_table(["scorer", "could not be scored"], rows))
+        print_line(format_table(["scorer", "could not be scored"], rows))
 
 
 def gate_run(
     run: Path,
     *,
-    baseline: Path | None,
-    anchor: Path | None,
+    baseline: str | None,
+    anchor: str | None,
+    store: str | None,
     suite: Path | None,
     candidate: str | None,
     on_inconclusive: str | None,
@@ -87,7 +104,7 @@ def gate_run(
     """Judge a run, write the verdict, and return its exit code."""
     _known_mapping(on_inconclusive)
     declared = None if suite is None else hg.load_suite(suite)
-    verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
+    verdict = hg.gate(run, baseline=baseline, anchor=anchor, store=store, suite=declared, candidate=candidate)
     verdict = _mapped(verdict, on_inconclusive)
     _write_files(verdict, files, run)
     _tell(verdict, json=json, quiet=quiet)
@@ -100,16 +117,16 @@ def plan_suite(path: Path, *, stored: Path | None, json: bool) -> int:
 
     found = forecast_suite(hg.load_suite(path), stored=stored)
     if json:
-        _print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
+        print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
     else:
-        _print(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
+        print_line(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
         heads = ["lane", "requests", "input tokens", "output tokens", "at its limits"]
-        _print(format_table(heads, map(_lane_cells, found.lanes)))
+        print_line(format_table(heads, map(_lane_cells, found.lanes)))
         heads = ["gate", "cell", "tier", "passes if unchanged", "sees", "from"]
-        _print("\n" + format_table(heads, map(_gate_cells, found.gates)))
+        print_line("\n" + format_table(heads, map(_gate_cells, found.gates)))
         for gate in found.gates:
             if gate.advice:
-                _print(f"  {one_line(gate.metric)}: {gate.advice}")
+                print_line(f"  {one_line(gate.metric)}: {gate.advice}")
     return 0 if found.is_worth_it else EXIT_CODES["inconclusive"]
 
 
@@ -147,7 +164,7 @@ def check_suite(
     _tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
-        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
+        print_line(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
     return verdict.exit_code
 
 
@@ -166,13 +183,17 @@ def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
 
 def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
     if json:
-        _print(verdict.to_json().decode().rstrip())
+        print_line(verdict.to_json().decode().rstrip())
     elif not quiet:
         print_verdict(verdict, stream=sys.stdout)
 
 
 def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) -> None:
-    write_verdict(verdict, files["verdict"] or run / "verdict.json")
+    """Write the verdict where it is asked for, and beside the rows: they are then known to have been judged."""
+    if files["verdict"] is not None:
+        write_verdict(verdict, files["verdict"])
+    if files["verdict"] is None or os.access(run, os.W_OK):
+        write_verdict(verdict, run / "verdict.json")
     if files["markdown"] is not None:
         replace_bytes(files["markdown"], verdict_markdown(verdict).encode())
 
@@ -192,7 +213,7 @@ def show_run(run: Path, *, json: bool) -> None:
     cells = summarize_run(run)
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
-        _print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
+        print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
         ""
@@ -200,12 +221,12 @@ def show_run(run: Path, *, json: bool) -> None:
         else f", commit {manifest.git.commit[:12]}" + (" (dirty)" if manifest.git.dirty else "")
     )
     shard = "" if manifest.shard is None else f", shard {manifest.shard}"
-    _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
-    _print(format_counts(counts, manifest.n_jobs))
-    _print("")
-    _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
-    _print("")
-    _print(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
+    print_line(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
+    print_line(format_counts(counts, manifest.n_jobs))
+    print_line("")
+    print_line(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
+    print_line("")
+    print_line(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
 
 
 def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, confidence: float, json: bool) -> None:
@@ -219,12 +240,12 @@ def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, 
     wanted = metrics or [metric for metric in common if metric in other]
     cells = [cell for metric in wanted for cell in compare_cells(candidate, baseline, metric, confidence=confidence)]
     if json:
-        _print_json(
+        print_json(
             {"candidate": str(candidate), "baseline": str(baseline), "differences": list(map(_cell_json, cells))}
         )
         return
     heads = ["metric", "prompt", "model", "candidate - baseline", f"{confidence:.0%} interval", "items"]
-    _print(format_table(heads, map(_cell_row, cells)))
+    print_line(format_table(heads, map(_cell_row, cells)))
 
 
 def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> None:
@@ -232,10 +253,10 @@ def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> N
     whole = hg.merge(runs, out=out)
     if json:
         facts = {"run": str(whole.path), "planned": whole.planned, "counts": whole.counts}
-        _print_json({**facts, "merged": [str(run) for run in runs]})
+        print_json({**facts, "merged": [str(run) for run in runs]})
     elif not quiet:
-        _print(format_counts(whole.counts, whole.planned))
-        _print(f"results in {whole.path}")
+        print_line(format_counts(whole.counts, whole.planned))
+        print_line(f"results in {whole.path}")
 
 
 def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
@@ -243,13 +264,13 @@ def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
     problems = hg.verify(run)
     damaged = [problem for problem in problems if not problem.unfinished]
     if json:
-        _print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
+        print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
         return HeadgateError.exit_code if damaged else 0
     for problem in problems:
         if problem in damaged or not quiet:
             sys.stderr.write(f"{problem}\n")
     if not damaged and not quiet:
-        _print(f"{run}: every file is as it was written")
+        print_line(f"{run}: every file is as it was written")
     return HeadgateError.exit_code if damaged else 0
 
 
@@ -273,9 +294,11 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
     return {key: value(item) for key, item in facts.items()}
 
 
-def _print(line: str) -> None:
+def print_line(line: str) -> None:
+    """Print to stdout."""
     sys.stdout.write(line + "\n")
 
 
-def _print_json(facts: Mapping[str, Any]) -> None:
-    _print(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())
+def print_json(facts: Mapping[str, Any]) -> None:
+    """Print facts to stdout as indented JSON."""
+    print_line(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())

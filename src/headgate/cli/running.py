@@ -82,7 +82,10 @@ class _Warnings(logging.Handler):
 
 async def _run(suite: Suite, *, out: Path, shard: Shard | None, options: Mapping[str, Any], quiet: bool) -> Run:
     part = None if shard is None else str(shard)
-    again = f"headgate run {suite.file or 'SUITE'}" + (f" --shard {part}" if part else "") + f" --out {out}"
+    first_seed = suite.first_seed if suite.first_seed > 1 else None
+    given = {"--shard": part, "--arm": options.get("arm"), "--first-seed": first_seed}
+    words = [f" {name} {value}" for name, value in given.items() if value is not None]
+    again = f"headgate run {suite.file or 'SUITE'}{''.join(words)} --out {out}"
 
     def start(watch: Watch) -> Awaitable[Run]:
         return run_async(suite, out=out, shard=part, watch=watch, **options)
@@ -91,7 +94,9 @@ async def _run(suite: Suite, *, out: Path, shard: Shard | None, options: Mapping
 
 
 async def _check(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
-    again = f"headgate check {suite.file or 'SUITE'} --out {out}"
+    given = {f"--{name}": options.get(name) for name in ("baseline", "store")}
+    words = [f" {name} {value}" for name, value in given.items() if value is not None]
+    again = f"headgate check {suite.file or 'SUITE'}{''.join(words)} --out {out}"
 
     def on_look(look: Look) -> None:
         if not quiet:

@@ -15,6 +15,7 @@ from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.judge import decide
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
+from headgate.store.baselines.entry import read_stored
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
@@ -140,9 +141,22 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         wanted = {scorer.name: scorer.version for scorer in bind_scorers(suite)}
         check_scored(path, wanted)
         versions = wanted
-    facts = known_facts(path, manifest, scorers=versions, columns=columns)
+    facts = _own_arm(known_facts(path, manifest, scorers=versions, columns=columns), path)
     results, scores = _collect(scan(path), _RESULTS), _collect(scan_scores(path), _SCORES)
     return replace(facts, n_items=manifest.plan.items.n_items, results=results, scores=scores)
+
+
+def _own_arm(facts: RunFacts, path: Path) -> RunFacts:
+    """Return a stored baseline as the arm that was saved: another one in the same run, a candidate, is no baseline."""
+    stored = read_stored(path)
+    if stored is None:
+        return facts
+    return replace(
+        facts,
+        run=stored.address,
+        prompts={name: one for name, one in facts.prompts.items() if name in stored.parts["prompts"]},
+        models={name: one for name, one in facts.models.items() if name in stored.parts["models"]},
+    )
 
 
 def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], columns: Sequence[str] = ()) -> RunFacts:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import mul
 from pathlib import Path
 
 from headgate.conduct.judging import read_facts
+from headgate.conduct.prepare import planned
 from headgate.conduct.run import declared_lanes
 from headgate.conduct.scoring import bind_scorers
 from headgate.decide.cells import Match, pair_arms, single_cells
@@ -19,9 +19,7 @@ from headgate.decide.tables import Items, items_of
 from headgate.errors import StatisticsError
 from headgate.execute.lanes import DIMENSIONS
 from headgate.execute.tokens import TokenEstimate
-from headgate.plan import Plan, plan_suite
-from headgate.registry.load import load_prompts
-from headgate.suite.items import ItemFile, read_rows, write_items
+from headgate.plan import Plan
 from headgate.suite.model import Gate, Suite
 
 
@@ -83,12 +81,8 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None) -> Forecast:
     ConfigError
         If the suite is wrong, or the stored run lacks what a gate needs.
     """
-    prompts = load_prompts(suite)
     bind_scorers(suite)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "items.parquet"
-        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
-        plan = plan_suite(suite, items=ItemFile(path), prompts=prompts)
+    with planned(suite) as plan:
         lanes = tuple(_lanes(suite, plan))
         gates = tuple(_gates(suite, plan, stored))
     return Forecast(items=len(plan.items), jobs=len(plan), seeds=plan.seeds, lanes=lanes, gates=gates)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -107,6 +109,22 @@ def prepare(
         raise
     plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen)
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, resumed=resumed)
+
+
+@contextmanager
+def planned(suite: Suite) -> Generator[Plan]:
+    """Yield the plan of a suite that is not run: its items lie in a temporary folder.
+
+    Raises
+    ------
+    ConfigError
+        If a prompt or an item is missing or wrong.
+    """
+    prompts = load_prompts(suite)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "items.parquet"
+        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
+        yield plan_suite(suite, items=ItemFile(path), prompts=prompts)
 
 
 def choose_arm(suite: Suite, name: ArmName | None) -> Arm | None:
