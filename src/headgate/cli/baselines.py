@@ -11,7 +11,7 @@ import msgspec
 
 import headgate.api as hg
 from headgate.cli.commands import numbered, print_json, print_line, run_name
-from headgate.cli.running import run_shown
+from headgate.cli.running import command_line, run_shown
 from headgate.decide.table import one_line
 from headgate.errors import BaselineMissing
 from headgate.report.terminal import format_table
@@ -111,7 +111,8 @@ def refresh(
     suite = numbered(suite, hg.find_baseline(suite, store=store).next_seed)
     arm = None if suite.compare is None else "baseline"
     folder = out or Path("runs") / run_name(suite, arm or "baseline", None)
-    run_shown(suite, out=folder, options={**options, "arm": arm}, quiet=quiet)
+    again = command_line("baseline refresh", path, {"--name": name, "--store": store, "--out": folder})
+    run_shown(suite, out=folder, options={**options, "arm": arm}, quiet=quiet, again=again)
     save(folder, name=name, store=store, json=json, quiet=quiet)
 
 

@@ -19,7 +19,7 @@ from headgate.errors import BaselineMissing, ConfigError, StoreError
 from headgate.identity import digest
 from headgate.registry.load import load_prompts
 from headgate.store.baselines.address import open_bundles
-from headgate.store.baselines.entry import Baseline, baseline_parts, content_id
+from headgate.store.baselines.entry import Baseline, Parts, baseline_parts, content_id
 from headgate.store.baselines.library import Library, check_name
 from headgate.store.dataset import scan
 from headgate.store.disk import naming, replace_bytes
@@ -59,7 +59,7 @@ class BaselineSearch:
     """
 
     key: str
-    parts: dict[str, Any]
+    parts: Parts
     found: Baseline | None
     nearest: Baseline | None
     differs: tuple[str, ...]
@@ -147,7 +147,7 @@ def list_baselines(*, store: Address | None = None) -> list[Baseline]:
     return Library(open_bundles(store)).entries()
 
 
-def search(library: Library, parts: dict[str, Any], suite: Suite) -> BaselineSearch:
+def search(library: Library, parts: Parts, suite: Suite) -> BaselineSearch:
     """Look for a baseline that is made of these parts."""
     key = digest(parts)
     stored = library.entries(key)
@@ -284,14 +284,14 @@ def missing(looked: BaselineSearch, library: Library) -> BaselineMissing:
     return BaselineMissing(f"{library.address}: {looked}; {mend}", keys=looked.differs)
 
 
-def suite_parts(suite: Suite) -> dict[str, Any]:
+def suite_parts(suite: Suite) -> Parts:
     """Return what the baseline arm of a suite is made of."""
     arm = None if suite.compare is None else suite.compare.baseline
     with planned(suite) as plan:
         return baseline_parts(plan.parts, arm=arm, scorers=_versions(suite))
 
 
-def _run_parts(run: Path, suite: Suite | None) -> dict[str, Any]:
+def _run_parts(run: Path, suite: Suite | None) -> Parts:
     """Return what the baseline arm is made of that a run's candidate is to be compared with."""
     manifest = read_manifest(RunFolder(run).manifest)
     declared = suite or stored_suite(manifest)
@@ -365,6 +365,9 @@ def _refuse_part(files: RunFolder, manifest: Manifest, arm: Arm | None) -> None:
 
 
 def _refuse_unfinished(files: RunFolder, manifest: Manifest) -> None:
+    if files.journal.is_dir() and any(files.journal.iterdir()):
+        mend = "wait for it, or run the same command again to resume"
+        raise StoreError(f"{files.path}: is still being written, or its end was lost; {mend}")
     problems = sorted(verify(files.path), key=lambda problem: problem.unfinished)
     if problems:
         raise StoreError(f"{problems[0]}; only a run that is finished and whole can be a baseline")
@@ -375,7 +378,7 @@ def _refuse_unfinished(files: RunFolder, manifest: Manifest) -> None:
         )
 
 
-def _refuse_errors(files: RunFolder, parts: Mapping[str, Any], *, most: float) -> None:
+def _refuse_errors(files: RunFolder, parts: Parts, *, most: float) -> None:
     import polars as pl
 
     ours = pl.col("prompt").is_in(list(parts["prompts"])) & pl.col("model").is_in(list(parts["models"]))
@@ -388,7 +391,7 @@ def _refuse_errors(files: RunFolder, parts: Mapping[str, Any], *, most: float) -
         )
 
 
-def _refuse_candidate(files: RunFolder, parts: Mapping[str, Any], arm: Arm | None) -> None:
+def _refuse_candidate(files: RunFolder, parts: Parts, arm: Arm | None) -> None:
     """Refuse rows that a verdict was about: of those that pass, the lucky ones are too many (winner's curse)."""
     path = files.path / "verdict.json"
     if not path.is_file():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
 import msgspec
 
@@ -20,6 +20,19 @@ from headgate.suite.model import Arm
 SCHEMA_ID: Final = "headgate.baseline/v1"
 _FILE: Final = re.compile(r"(manifest\.json|items\.parquet|(results|scores)/[A-Za-z0-9][A-Za-z0-9_.@-]*\.parquet)")
 
+Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{32}\Z")]
+_Word = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]*\Z")]
+
+
+class Parts(TypedDict):
+    """What a baseline's key covers: names and digests of the arm, the number of seeds, scorers and their versions."""
+
+    items: Hex
+    prompts: dict[_Word, Hex]
+    models: dict[_Word, Hex]
+    seeds: int
+    scorers: dict[_Word, _Word]
+
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag=SCHEMA_ID):
     """The facts of a stored baseline.
@@ -31,7 +44,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
     id : str
         Content id of the run, by the checksums of its files.
     parts : dict
-        What its key covers: items, prompts and models of the arm, number of seeds, and scorers with their versions.
+        What its key covers, see :class:`Parts`.
     suite : str
         Name of the suite.
     run_id, created : str
@@ -46,9 +59,9 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
         Bytes of its files.
     """
 
-    key: str
-    id: str
-    parts: dict[str, Any]
+    key: Hex
+    id: Hex
+    parts: Parts
     suite: str
     run_id: str
     created: str
@@ -71,7 +84,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
     @property
     def last_seed(self) -> int:
         """Number of the last seed."""
-        return self.first_seed + int(self.parts["seeds"]) - 1
+        return self.first_seed + self.parts["seeds"] - 1
 
     def age_s(self, now: datetime | None = None) -> float:
         """Return the seconds since the run began."""
@@ -82,7 +95,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
 
-def baseline_parts(plan: Mapping[str, Any], *, arm: Arm | None, scorers: Mapping[str, str]) -> dict[str, Any]:
+def baseline_parts(plan: Mapping[str, Any], *, arm: Arm | None, scorers: Mapping[str, str]) -> Parts:
     """Return what must be the same for a stored arm to be used in the place of this one.
 
     Names belong to it, because arms pair by name. Which seeds were drawn does not: it is how a baseline is drawn again.
@@ -102,13 +115,13 @@ def baseline_parts(plan: Mapping[str, Any], *, arm: Arm | None, scorers: Mapping
     >>> baseline_parts(plan, arm=Arm(prompt="old"), scorers={"correct": "1"})
     {'items': 'i', 'prompts': {'old': 'p'}, 'models': {'m': 'r'}, 'seeds': 3, 'scorers': {'correct': '1'}}
     """
-    return {
-        "items": plan["items"],
-        "prompts": {name: one for name, one in plan["prompts"].items() if arm is None or arm.has_prompt(name)},
-        "models": {name: one for name, one in plan["models"].items() if arm is None or arm.has_model(name)},
-        "seeds": plan["seeds"],
-        "scorers": dict(scorers),
-    }
+    return Parts(
+        items=plan["items"],
+        prompts={name: one for name, one in plan["prompts"].items() if arm is None or arm.has_prompt(name)},
+        models={name: one for name, one in plan["models"].items() if arm is None or arm.has_model(name)},
+        seeds=plan["seeds"],
+        scorers=dict(scorers),
+    )
 
 
 def content_id(sums: bytes) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -15,7 +14,7 @@ from headgate.errors import BaselineMissing, ConfigError, StoreError
 from headgate.plan import differing_keys
 from headgate.store import checksums
 from headgate.store.baselines.bundles import FACTS, Bundles
-from headgate.store.baselines.entry import Baseline, content_id, decode_baseline, is_run_file
+from headgate.store.baselines.entry import Baseline, Hex, Parts, content_id, decode_baseline, is_run_file
 from headgate.store.disk import naming, staging
 from headgate.store.layout import RunFolder
 
@@ -28,8 +27,8 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
     """One move of a name: to which baseline, and when."""
 
     name: str
-    key: str
-    id: str
+    key: Hex
+    id: Hex
     moved: str
 
 
@@ -91,18 +90,15 @@ class Library:
     def names(self) -> dict[str, Move]:
         """Return where each name points."""
         last = {_split(bundle)[1]: bundle for bundle in self.bundles.names("names")}
-        return {name: self._read_move(bundle) for name, bundle in last.items()}
+        return {name: self._read_move(bundle) for name, bundle in last.items() if _NAME.fullmatch(name)}
 
     def _read_move(self, bundle: str) -> Move:
         try:
-            move = msgspec.json.decode(self._read(bundle, FACTS), type=Move)
+            return msgspec.json.decode(self._read(bundle, FACTS), type=Move)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise StoreError(
                 f"{self.address}/{bundle}/{FACTS}: is damaged: {error}; save the baseline again"
             ) from error
-        if not _ID.fullmatch(move.key) or not _ID.fullmatch(move.id):
-            raise StoreError(f"{self.address}/{bundle}/{FACTS}: names no baseline; save the baseline again")
-        return move
 
     def read(self, key: str, identity: str) -> Baseline:
         """Return the baseline of a key with an id."""
@@ -140,7 +136,7 @@ class Library:
             raise BaselineMissing(f"{self.address}: no baseline has the key or id {word}; see: headgate baseline list")
         return self.read(*found[0]) if ids else self.entries(found[0][0])[0]
 
-    def nearest(self, parts: Mapping[str, Any]) -> tuple[Baseline, tuple[str, ...]] | None:
+    def nearest(self, parts: Parts) -> tuple[Baseline, tuple[str, ...]] | None:
         """Return the baseline that differs least from what is asked for, the newest of such, and in which keys."""
         compared = [(one, differing_keys(parts, one.parts)) for one in self.entries()]
         return min(compared, key=lambda pair: len(pair[1]), default=None)
