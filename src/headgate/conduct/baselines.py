@@ -11,9 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
-from headgate.conduct.judging import stored_suite, stored_versions
-from headgate.conduct.prepare import Prepared, planned
-from headgate.conduct.scoring import bind_scorers, check_scored
+from headgate.conduct.prepare import Prepared, planned, stored_suite
+from headgate.conduct.scoring import bind_scorers, check_scored, stored_versions
 from headgate.decide.verdict import Verdict
 from headgate.errors import BaselineMissing, ConfigError, StoreError
 from headgate.identity import digest

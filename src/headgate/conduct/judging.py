@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headgate.conduct.scoring import bind_scorers, check_scored
+from headgate.conduct.prepare import stored_suite
+from headgate.conduct.scoring import bind_scorers, check_scored, stored_versions
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.judge import decide
 from headgate.decide.verdict import Verdict
@@ -89,11 +90,6 @@ def gate_runs(
         compare=compare,
         policy=declared.policy,
     )
-
-
-def stored_suite(manifest: Manifest) -> Suite:
-    """Return the suite that a run was started with; callables stand in it by name."""
-    return Suite.model_validate(manifest.suite)
 
 
 def choose_compare(suite: Suite, candidate: str | None) -> Compare | None:
@@ -191,12 +187,6 @@ def _outputs(path: Path, prompt: str, model: str) -> pl.DataFrame:
 
     rows = scan(path).filter((pl.col("prompt") == prompt) & (pl.col("model") == model))
     return rows.select("item_id", "seed", "output").collect(engine="streaming")
-
-
-def stored_versions(path: Path) -> dict[str, str]:
-    """Return the scorers that a run has scores of, by version."""
-    stems = (file.stem.rpartition("@") for file in RunFolder(path).score_files())
-    return {name: version for name, _, version in stems}
 
 
 def _item_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:

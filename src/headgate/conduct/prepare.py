@@ -17,7 +17,7 @@ from headgate.registry.load import load_prompts
 from headgate.shard import Shard
 from headgate.store.disk import naming
 from headgate.store.layout import RunFolder
-from headgate.store.manifest import make_manifest
+from headgate.store.manifest import Manifest, make_manifest
 from headgate.store.run import RunStore, lock_run, unlock_run
 from headgate.suite.callables import resolve_callable
 from headgate.suite.items import ItemFile, read_rows, write_items
@@ -109,6 +109,11 @@ def prepare(
         raise
     plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen)
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, resumed=resumed)
+
+
+def stored_suite(manifest: Manifest) -> Suite:
+    """Return the suite that a run was started with; callables stand in it by name."""
+    return Suite.model_validate(manifest.suite)
 
 
 @contextmanager
