@@ -237,7 +237,7 @@ def pinned_path(prepared: Prepared, baseline: Address | None, *, store: Address 
     asked = None if baseline is None or not is_address(baseline) else os.fspath(baseline)
     if pin is not None and pin.address != asked:
         mend = f"give --baseline {pin.address} to resume it, or choose another --out"
-        raise ConfigError("the check was started with another one", file=file, field="baseline", value=asked, mend=mend)
+        raise ConfigError("is not what the check began with", file=file, field="baseline", value=asked, mend=mend)
     if asked is None:
         return None if baseline is None else Path(baseline)
     library = Library(open_bundles(store))

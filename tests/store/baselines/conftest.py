@@ -2,24 +2,32 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 
 import httpx
 import pytest
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
 
 from stored_baselines import BUCKET, make_place
 
 
 @pytest.fixture(scope="session")
 def s3_url():
-    """A loopback server that speaks S3, with an empty bucket."""
+    """A loopback server that speaks S3, with an empty bucket.
+
+    It serves one request at a time: moto looks whether an object is there and then writes it, which S3 does in one.
+    """
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
+    server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=False)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_port}"
     httpx.put(f"{url}/{BUCKET}").raise_for_status()
     yield url
-    server.stop()
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture

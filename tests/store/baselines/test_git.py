@@ -126,6 +126,13 @@ def test_what_git_refuses_is_said_with_its_words(nobody, tmp_path):
         place.create("entries/k/two", FILES, created=WHEN)
 
 
+def test_refs_that_are_no_bundles_are_left_alone(nobody, tmp_path):
+    folder = repository(tmp_path / "r")
+    for ref in ("entries/a", "entries/a-b/c/d/e", "names/x"):
+        git(folder, "update-ref", f"refs/headgate/baselines/{ref}", "HEAD")
+    assert GitRefs(folder).names("entries") == GitRefs(folder).names("names") == []
+
+
 def test_a_damaged_object_is_no_content(nobody, tmp_path):
     folder = repository(tmp_path / "r", "--bare")
     place = GitRefs(folder)

@@ -85,6 +85,35 @@ def test_a_name_keeps_its_history_and_is_moved_by_saving_only(place, runs):
     assert library.moves("absent") == []
 
 
+def test_a_name_whose_old_moves_were_removed_goes_on_counting(tmp_path, runs):
+    library = Library(open_bundles(tmp_path))
+    for name in ("first", "again", "other"):
+        save(library, runs[name])
+    shutil.rmtree(tmp_path / "names/main/00000001")
+    save(library, runs["first"])
+    assert library.find("main") == runs["first"][1]
+    assert library.bundles.names("names")[-1] == "names/main/00000004"
+
+
+def test_a_number_that_holds_nothing_is_passed_over(tmp_path, runs):
+    """As where a cache brought a folder back without its file."""
+    library = Library(open_bundles(tmp_path))
+    save(library, runs["first"])
+    (tmp_path / "names/main/00000002").mkdir()
+    (tmp_path / "names/main/00000003").mkdir()
+    (tmp_path / "names/main/00000003/other").write_text("")
+    save(library, runs["other"])
+    assert library.find("main") == runs["other"][1]
+
+
+def test_a_baseline_that_lost_its_facts_is_not_taken_for_saved(tmp_path, runs):
+    library = Library(open_bundles(tmp_path))
+    baseline = save(library, runs["first"])
+    (tmp_path / baseline.bundle / FACTS).unlink()
+    with pytest.raises(StoreError, match=f"{baseline.id}: cannot write: Directory not empty"):
+        save(library, runs["first"])
+
+
 def test_writers_that_move_a_name_at_once_all_stand_in_its_history(tmp_path, runs):
     barrier = threading.Barrier(3)
 
@@ -181,7 +210,7 @@ def test_a_damaged_file_is_detected_and_named(tmp_path, runs, kind, pattern):
     baseline = save(library, runs["first"])
     (path,) = (tmp_path / "place" / baseline.bundle).glob(pattern)
     bend(path)
-    with pytest.raises(StoreError, match="is not what was saved; save the baseline again") as caught:
+    with pytest.raises(StoreError, match="is not what was saved; restore it from a copy, or draw") as caught:
         library.fetch(library.find("main"), cache=tmp_path / "cache")
     assert str(caught.value).startswith(f"{library.address}/{path.relative_to(tmp_path / 'place')}: ")
     assert not (tmp_path / "cache" / baseline.id).exists()
@@ -201,7 +230,7 @@ def test_a_damaged_name_is_named(tmp_path, runs, data):
     library = Library(open_bundles(tmp_path))
     save(library, runs["first"])
     (tmp_path / "names/main/00000001" / FACTS).write_bytes(data)
-    with pytest.raises(StoreError, match=r"names/main/00000001/entry\.json: .*; save the baseline again"):
+    with pytest.raises(StoreError, match=r"names/main/00000001/entry\.json: .*; restore it from a copy, or remove it"):
         library.find("main")
 
 
@@ -238,8 +267,10 @@ def test_a_copy_that_was_damaged_since_is_named(tmp_path, runs):
     baseline = save(library, runs["first"])
     copy = library.fetch(baseline, cache=tmp_path / "cache")
     bend(next((copy / "results").iterdir()))
-    with pytest.raises(StoreError, match=f"cache/{baseline.id}/results/.*is not what was saved"):
+    with pytest.raises(StoreError, match=f"cache/{baseline.id}/results/.*is not what was saved; remove "):
         library.fetch(baseline, cache=tmp_path / "cache")
+    shutil.rmtree(copy)
+    assert verify(library.fetch(baseline, cache=tmp_path / "cache")) == []
 
 
 # --- kills ---

@@ -45,7 +45,7 @@ class Directory:
         """Make a bundle."""
         target = self.path / name
         with naming(target, "write"):
-            if target.exists():
+            if (target / FACTS).exists():
                 return False
             with staging(self.path / _STAGED) as folder:
                 for file, source in files.items():
@@ -55,7 +55,7 @@ class Directory:
                 try:
                     folder.rename(target)
                 except OSError:
-                    if not target.exists():
+                    if not (target / FACTS).exists():
                         raise
                     return False  # another process was first
             sync_path(target.parent)

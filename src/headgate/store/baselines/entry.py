@@ -139,13 +139,12 @@ def decode_baseline(data: bytes, *, where: str) -> Baseline:
     """
     try:
         found = msgspec.json.decode(data, type=Baseline)
-        datetime.fromisoformat(found.created)
-        if found.key == digest(found.parts):
+        if datetime.fromisoformat(found.created).tzinfo is not None and found.key == digest(found.parts):
             return found
-        problem = "its key is not that of its parts"
+        problem = "does not hold together"
     except (ValueError, TypeError) as error:
         problem = f"cannot be read: {error}"
-    raise StoreError(f"{where}: {problem}; save the baseline again, or update headgate")
+    raise StoreError(f"{where}: {problem}; restore it from a copy, or update headgate")
 
 
 def read_stored(folder: Path) -> Baseline | None:

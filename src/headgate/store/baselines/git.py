@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from headgate.errors import ConfigError, StoreError
-from headgate.store.baselines.bundles import CHUNK
+from headgate.store.baselines.bundles import CHUNK, DEPTH
 from headgate.store.disk import naming
 
 _REFS: Final = "refs/headgate/baselines"
@@ -60,7 +60,8 @@ class GitRefs:
     def names(self, folder: str) -> list[str]:
         """Return the names of the bundles in a folder."""
         refs = self._git("for-each-ref", "--format=%(refname)", f"{_REFS}/{folder}/").decode().splitlines()
-        return sorted(ref.removeprefix(f"{_REFS}/") for ref in refs)
+        found = (ref.removeprefix(f"{_REFS}/") for ref in refs)
+        return sorted(name for name in found if name.count("/") == DEPTH - 1)
 
     def create(self, name: str, files: Mapping[str, Path | bytes], *, created: str) -> bool:
         """Make a bundle."""

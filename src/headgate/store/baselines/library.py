@@ -21,6 +21,7 @@ from headgate.store.layout import RunFolder
 _NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?=[A-Za-z0-9])){0,99}")
 _ID: Final = re.compile(r"[0-9a-f]{8,32}")
 _STAGED: Final = ".new"
+_RESTORE: Final = "restore it from a copy, or draw the baseline again: headgate baseline refresh SUITE"
 
 
 class Move(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +74,16 @@ class Library:
         self._move(name, baseline)
 
     def _move(self, name: str, baseline: Baseline) -> None:
+        number = 0
         while True:
-            moves = self.moves(name)
-            if moves and (moves[-1].key, moves[-1].id) == (baseline.key, baseline.id):
+            bundles = self.bundles.names(f"names/{name}")
+            last = self._read_move(bundles[-1]) if bundles else None
+            if last is not None and (last.key, last.id) == (baseline.key, baseline.id):
                 return
+            number = max(number, int(_split(bundles[-1])[2]) if bundles else 0) + 1
             now = datetime.now(UTC).isoformat(timespec="seconds")
             move = Move(name=name, key=baseline.key, id=baseline.id, moved=now)
-            bundle = f"names/{name}/{len(moves) + 1:08d}"
-            if self.bundles.create(bundle, {FACTS: msgspec.json.encode(move)}, created=now):
+            if self.bundles.create(f"names/{name}/{number:08d}", {FACTS: msgspec.json.encode(move)}, created=now):
                 return  # else another writer took this number
 
     def moves(self, name: str) -> list[Move]:
@@ -96,9 +99,8 @@ class Library:
         try:
             return msgspec.json.decode(self._read(bundle, FACTS), type=Move)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StoreError(
-                f"{self.address}/{bundle}/{FACTS}: is damaged: {error}; save the baseline again"
-            ) from error
+            mend = "restore it from a copy, or remove it: the move before it holds then"
+            raise StoreError(f"{self.address}/{bundle}/{FACTS}: is damaged: {error}; {mend}") from error
 
     def read(self, key: str, identity: str) -> Baseline:
         """Return the baseline of a key with an id."""
@@ -122,9 +124,10 @@ class Library:
         """
         if not _ID.fullmatch(word):
             check_name(word)
-            moves = self.moves(word)
-            if moves:
-                return self.read(moves[-1].key, moves[-1].id)
+            bundles = self.bundles.names(f"names/{word}")
+            if bundles:
+                last = self._read_move(bundles[-1])
+                return self.read(last.key, last.id)
             known = ", ".join(self.names()) or "none"
             raise BaselineMissing(f"{self.address}: no baseline is called {word!r}; there are: {known}")
         pairs = [(key, identity) for _, key, identity in map(_split, self.bundles.names("entries"))]
@@ -160,7 +163,7 @@ class Library:
             return there
         copy = cache / baseline.id
         if copy.is_dir():
-            _check_copy(copy, baseline)
+            _check_copy(copy, baseline, mend=f"remove {copy}: it is fetched again")
             return copy
         with naming(cache, "write"), staging(cache / _STAGED) as folder:
             self._copy(baseline, folder)
@@ -208,21 +211,21 @@ def check_name(name: str) -> None:
         raise ConfigError("cannot name a baseline", field="name", value=name, mend=mend)
 
 
-def _check_copy(folder: Path, baseline: Baseline) -> None:
-    for name, expected in _sums(RunFolder(folder), baseline, where=str(folder)).items():
+def _check_copy(folder: Path, baseline: Baseline, *, mend: str = _RESTORE) -> None:
+    for name, expected in _sums(RunFolder(folder), baseline, where=str(folder), mend=mend).items():
         if checksums.sha256(folder / name) != expected:
-            raise _damaged(str(folder / name))
+            raise _damaged(str(folder / name), mend)
 
 
-def _sums(run: RunFolder, baseline: Baseline, *, where: str) -> dict[str, str]:
+def _sums(run: RunFolder, baseline: Baseline, *, where: str, mend: str = _RESTORE) -> dict[str, str]:
     """Return the checksums of a baseline's files, which its id covers."""
     with naming(run.sums, "read"):
         data = run.sums.read_bytes()
     sums = checksums.read_sums(run)
     if content_id(data) != baseline.id or not all(map(is_run_file, sums)):
-        raise _damaged(f"{where}/{run.sums.name}")
+        raise _damaged(f"{where}/{run.sums.name}", mend)
     return sums
 
 
-def _damaged(file: str) -> StoreError:
-    return StoreError(f"{file}: is not what was saved; save the baseline again, or restore the file from a copy")
+def _damaged(file: str, mend: str = _RESTORE) -> StoreError:
+    return StoreError(f"{file}: is not what was saved; {mend}")
