@@ -28,6 +28,7 @@ models:
 lanes:                                  # optional; a model in no lane has one of its own
   - {models: [small], requests_per_minute: 5000, tokens_per_minute: 2000000, concurrency: 256}
 seeds: 3
+first_seed: 1                           # number of the first one: others draw independently (headgate baseline refresh)
 scorers:
   - {name: correct, type: exact_match, target: "{{ target }}", ignore_case: true}
   - {name: custom, type: python, call: "scorers:grade"}

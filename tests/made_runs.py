@@ -19,12 +19,19 @@ SCORERS: list[Scorer] = [CORRECT, GRADE, TOXIC, FREE]
 Cells = Mapping[tuple[str, str], np.ndarray]
 
 
-def made(cells: Cells, *, scorer: str = "correct", clusters: list[str] | None = None, **changes: object) -> RunFacts:
+def made(
+    cells: Cells,
+    *,
+    scorer: str = "correct",
+    clusters: list[str] | None = None,
+    first_seed: int = 1,
+    **changes: object,
+) -> RunFacts:
     """A run with one scorer; each cell (prompt, model) gives scores of shape (n_items, n_seeds), nan: null."""
     prompts = list(dict.fromkeys(prompt for prompt, _ in cells))
     models = {model: f"digest of {model}" for _, model in cells}
     n_items, seeds = next(iter(cells.values())).shape
-    scores = pl.concat([_rows(*cell, values, clusters) for cell, values in cells.items()])
+    scores = pl.concat([_rows(*cell, values, clusters, first_seed) for cell, values in cells.items()])
     scores = scores.with_columns(scorer=pl.lit(scorer), value=pl.col("value").fill_nan(None))
     results = scores.drop("scorer", "value").with_columns(
         status=pl.lit("ok"),
@@ -42,6 +49,7 @@ def made(cells: Cells, *, scorer: str = "correct", clusters: list[str] | None = 
         "items_digest": "i" * 32,
         "n_items": n_items,
         "seeds": seeds,
+        "first_seed": first_seed,
         "prompts": {prompt: prompt.ljust(32, "0") for prompt in prompts},
         "models": models,
         "scorers": {scorer: "1"},
@@ -78,9 +86,9 @@ def gate(metric: str = "correct", **rule: object) -> Gate:
     return Gate(metric=metric, **rule)
 
 
-def _rows(prompt: str, model: str, values: np.ndarray, clusters: list[str] | None) -> pl.DataFrame:
+def _rows(prompt: str, model: str, values: np.ndarray, clusters: list[str] | None, first_seed: int) -> pl.DataFrame:
     n_items, seeds = values.shape
-    item, seed = np.repeat(np.arange(n_items), seeds), np.tile(np.arange(1, seeds + 1), n_items)
+    item, seed = np.repeat(np.arange(n_items), seeds), np.tile(first_seed + np.arange(seeds), n_items)
     ids = [f"i{i:05d}" for i in item]
     return pl.DataFrame(
         {

@@ -14,17 +14,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 if __name__ == "__main__":
     sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "src")]
 
+from headgate.store.baselines.address import open_bundles
+from headgate.store.baselines.bundles import Bundles
+from headgate.store.baselines.entry import decode_baseline
+from headgate.store.baselines.library import Library
 from headgate.store.index import contains
 from headgate.store.journal import JournalLimits
+from headgate.store.layout import RunFolder
 from headgate.store.merge import merge_shards
 from headgate.store.run import RunStore
 from store_rows import make_error, make_result
 
+STEPS = {"open", "os.link", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
+STEPS |= {"subprocess.Popen", "obstore.put"}
 LIMITS = JournalLimits(commit_rows=8, commit_s=0.005, rotate_rows=150, capacity=64)
 
 
@@ -67,13 +74,37 @@ def merge(run: str, report: int, rows: int) -> None:
     merge_shards(sorted(Path(run).glob("shard-*")), Path(run) / "whole")
 
 
+def save(run: str, store: str, baseline: str) -> None:
+    """Save a run as the baseline `main`; each object that is put counts as a step too."""
+    bundles = open_bundles(store) if store.startswith("git:") else _objects_or_folder(store)
+    Library(bundles).save(RunFolder(Path(run)), decode_baseline(baseline.encode(), where="order"), name="main")
+
+
+def _objects_or_folder(store: str) -> Bundles:
+    if not store.startswith("objects:"):
+        return open_bundles(store)
+    import obstore
+    from obstore.store import LocalStore
+
+    from headgate.store.baselines.objects import Objects
+
+    put = obstore.put
+
+    def told(*arguments: Any, **options: Any) -> Any:
+        sys.audit("obstore.put")
+        return put(*arguments, **options)
+
+    obstore.put = told
+    return Objects(LocalStore(store.removeprefix("objects:")), address=store)
+
+
 def _kill_at_step(step: int) -> None:
-    """Kill this process just before its n-th operation on the file system, as Python sees them."""
+    """Kill this process just before its n-th step: an operation on the file system as Python sees it, or a program."""
     left = step
 
     def hook(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal left
-        if event in ("open", "os.link", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"):
+        if event in STEPS:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -86,8 +117,11 @@ def _worker(order: dict, report: int) -> None:
     try:
         if order.get("step"):
             _kill_at_step(order["step"])
-        work = {"write": write, "retry": retry, "compact": compact, "merge": merge}[order["do"]]
-        work(order["run"], report, order.get("rows", 0))
+        if order["do"] == "save":
+            save(order["run"], order["store"], order["baseline"])
+        else:
+            work = {"write": write, "retry": retry, "compact": compact, "merge": merge}[order["do"]]
+            work(order["run"], report, order.get("rows", 0))
         status = 0
     finally:
         os._exit(status)

@@ -15,6 +15,7 @@ HEAVY = [
     "jinja2",
     "msgspec",
     "numpy",
+    "obstore",
     "polars",
     "pyarrow",
     "pydantic",

@@ -35,6 +35,7 @@ FENCES = {
     "uvloop": {"conduct"},
     "httpx": {"execute", "conduct", "ci", "registry", "scale"},
     "pyarrow": {"store", "suite.items", "traffic"},
+    "obstore": {"store.baselines", "scale"},
     "polars": {"store.dataset", "score", "decide", "report", "conduct", "api"},
     "genai_prices": {"prices"},
     "scipy": {"stats"},

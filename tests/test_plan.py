@@ -50,6 +50,15 @@ def test_index_slice_and_iteration_agree(tmp_path):
         plan[len(plan)]
 
 
+def test_other_seeds_are_other_jobs_of_another_plan(tmp_path):
+    plan, other = make_plan(tmp_path), make_plan(tmp_path, first_seed=3)
+    assert [job.seed for job in other][:8] == [3, 3, 3, 3, 4, 4, 4, 4]
+    assert set(plan.job_ids()).isdisjoint(other.job_ids())
+    assert differing_keys(plan.parts, other.parts) == ("first_seed",)
+    # Seeds 1 and 2, then 3 and 4, are the seeds 1 to 4 of one plan: replicates of the same jobs.
+    assert {*plan.job_ids(), *other.job_ids()} == {*make_plan(tmp_path, seeds=4).job_ids()}
+
+
 def test_job_ids_are_unique_and_golden(tmp_path):
     plan = make_plan(tmp_path)
     ids = list(plan.job_ids())

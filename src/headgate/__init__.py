@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headgate import stats, testing
     from headgate.api import (
+        Baseline,
+        BaselineSearch,
         Estimate,
         Prompt,
         Result,
@@ -17,8 +19,10 @@ if TYPE_CHECKING:
         check,
         check_async,
         compare,
+        find_baseline,
         forecast,
         gate,
+        list_baselines,
         load_prompt,
         load_suite,
         merge,
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
         pilot_async,
         run,
         run_async,
+        save_baseline,
         scan,
         scan_scores,
         score_run,
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Baseline",
+    "BaselineSearch",
     "Estimate",
     "Prompt",
     "Result",
@@ -45,8 +52,10 @@ __all__ = [
     "check",
     "check_async",
     "compare",
+    "find_baseline",
     "forecast",
     "gate",
+    "list_baselines",
     "load_prompt",
     "load_suite",
     "merge",
@@ -54,6 +63,7 @@ __all__ = [
     "pilot_async",
     "run",
     "run_async",
+    "save_baseline",
     "scan",
     "scan_scores",
     "score_run",

@@ -12,9 +12,18 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, Unpack
 
+from headgate.conduct.baselines import (
+    BaselineSearch,
+    anchor_path,
+    baseline_path,
+    find_baseline,
+    list_baselines,
+    pinned_path,
+    save_baseline,
+)
 from headgate.conduct.cap import cap_suite
 from headgate.conduct.loop import run_loop
-from headgate.conduct.prepare import Prepared, prepare
+from headgate.conduct.prepare import ArmName, Prepared, prepare
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.scoring import score_run as score_results
@@ -25,6 +34,7 @@ from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.registry.labels import load_prompt
 from headgate.result import Result
 from headgate.shard import choose_shard
+from headgate.store.baselines.entry import Baseline
 from headgate.store.costs import Costs, sum_costs
 from headgate.store.dataset import Paths, find_runs, scan, scan_scores
 from headgate.store.layout import RunFolder
@@ -45,6 +55,8 @@ if TYPE_CHECKING:
     from headgate.stats import Estimate
 
 __all__ = [
+    "Baseline",
+    "BaselineSearch",
     "Estimate",
     "Prompt",
     "Result",
@@ -54,8 +66,10 @@ __all__ = [
     "check",
     "check_async",
     "compare",
+    "find_baseline",
     "forecast",
     "gate",
+    "list_baselines",
     "load_prompt",
     "load_suite",
     "merge",
@@ -63,6 +77,7 @@ __all__ = [
     "pilot_async",
     "run",
     "run_async",
+    "save_baseline",
     "scan",
     "scan_scores",
     "score_run",
@@ -125,6 +140,7 @@ def run(
     *,
     out: RunPath,
     shard: str | None = None,
+    arm: ArmName | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
     retry_errors: bool = False,
@@ -147,6 +163,8 @@ def run(
     shard : str, optional
         ``i/n``: only the i-th of n parts of the plan, at an n-th of the declared limits; ``auto``: the part that the
         CI system or Kubernetes names in the environment. :func:`merge` makes one run of them.
+    arm : {"baseline", "candidate"}, optional
+        Only this arm of the suite's comparison.
     limit : int, optional
         Only the first so many items.
     max_cost_usd : float, optional
@@ -220,6 +238,7 @@ def run(
             suite,
             out=out,
             shard=shard,
+            arm=arm,
             limit=limit,
             max_cost_usd=max_cost_usd,
             retry_errors=retry_errors,
@@ -237,6 +256,7 @@ async def run_async(
     *,
     out: RunPath,
     shard: str | None = None,
+    arm: ArmName | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
     retry_errors: bool = False,
@@ -262,7 +282,7 @@ async def run_async(
     2
     """
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
-    prepared = prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out), shard=choose_shard(shard))
+    prepared = prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out), shard=choose_shard(shard), arm=arm)
     return await _conduct(prepared, options, watch)
 
 
@@ -279,6 +299,7 @@ async def stream(
     *,
     out: RunPath,
     shard: str | None = None,
+    arm: ArmName | None = None,
     limit: int | None = None,
     max_cost_usd: float | None = None,
     retry_errors: bool = False,
@@ -312,7 +333,7 @@ async def stream(
     options = replace(_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
     held = _Held()
     suite = cap_suite(suite, max_cost_usd=max_cost_usd)
-    prepared = prepare(suite, Path(out), shard=choose_shard(shard))
+    prepared = prepare(suite, Path(out), shard=choose_shard(shard), arm=arm)
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
     work = asyncio.create_task(conductor.complete(watch))
     work.add_done_callback(lambda _: held.end())
@@ -451,6 +472,7 @@ def gate(
     anchor: RunPath | None = None,
     suite: Suite | None = None,
     candidate: str | None = None,
+    store: RunPath | None = None,
 ) -> Verdict:
     """Judge a stored run by its gates.
 
@@ -458,14 +480,17 @@ def gate(
     ----------
     run : path or Run
         The candidate's run; with a ``compare`` that both arms are in, the only one needed.
-    baseline : path or Run, optional
-        The baseline's run.
-    anchor : path or Run, optional
-        The run of the last release, for gates with ``against: anchor``.
+    baseline : path, Run or str, optional
+        The baseline's run; or a stored one: ``baseline:NAME``, or ``auto`` for the newest that may replace the
+        suite's baseline arm.
+    anchor : path, Run or str, optional
+        The run of the last release, for gates with ``against: anchor``; or a stored one: ``baseline:NAME``.
     suite : Suite, optional
         Whose gates hold; default: the suite that the run was started with.
     candidate : str, optional
         ``prompt=NAME`` or ``model=NAME``: judge this arm in place of the declared candidate.
+    store : str or path, optional
+        Where stored baselines are; as for :func:`save_baseline`.
 
     Returns
     -------
@@ -476,6 +501,8 @@ def gate(
     ------
     ConfigError
         If there is nothing to judge: no gates, an unknown arm, missing scores.
+    BaselineMissing
+        If the store holds no such baseline; the parts that differ in the nearest are named.
 
     Examples
     --------
@@ -497,7 +524,14 @@ def gate(
     """
     from headgate.conduct.judging import gate_runs
 
-    return gate_runs(Path(run), baseline=_path(baseline), anchor=_path(anchor), suite=suite, candidate=candidate)
+    path = Path(run)
+    return gate_runs(
+        path,
+        baseline=baseline_path(baseline, run=path, suite=suite, store=store),
+        anchor=anchor_path(anchor, run=path, store=store),
+        suite=suite,
+        candidate=candidate,
+    )
 
 
 def check(
@@ -507,6 +541,7 @@ def check(
     baseline: RunPath | None = None,
     anchor: RunPath | None = None,
     max_cost_usd: float | None = None,
+    store: RunPath | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -527,11 +562,14 @@ def check(
         With gates. Its ``policy.alpha`` is shared by the blocking rows and their looks.
     out, max_cost_usd, client, transport, watch, metrics_file, log_file
         As for :func:`run`.
-    baseline : path or Run, optional
+    baseline : path, Run or str, optional
         A stored run with the baseline arm: only the candidate is asked, and a share of the baseline
-        (``policy.redraw``) to see that it has not drifted.
-    anchor : path or Run, optional
-        The stored run of the last release, for gates with ``against: anchor``.
+        (``policy.redraw``) to see that it has not drifted. Or a stored baseline, ``baseline:NAME`` or ``auto``, as for
+        :func:`gate`; where ``auto`` finds none, both arms are asked.
+    anchor : path, Run or str, optional
+        The stored run of the last release, or ``baseline:NAME``, for gates with ``against: anchor``.
+    store : str or path, optional
+        Where stored baselines are; as for :func:`save_baseline`.
     on_look : callable, optional
         Receives each look: its number, its items, and the blocking rows with their limits. What it returns is
         awaited, where it can be, before anything more is asked.
@@ -574,6 +612,7 @@ def check(
             baseline=baseline,
             anchor=anchor,
             max_cost_usd=max_cost_usd,
+            store=store,
             client=client,
             transport=transport,
             watch=watch,
@@ -590,6 +629,7 @@ class CheckOptions(TypedDict, total=False):
     out: Required[RunPath]
     baseline: RunPath | None
     anchor: RunPath | None
+    store: RunPath | None
     max_cost_usd: float | None
     client: httpx.AsyncClient | None
     transport: TransportName | None
@@ -608,11 +648,13 @@ async def check_async(suite: Suite, **options: Unpack[CheckOptions]) -> CheckSum
     capped = cap_suite(suite, max_cost_usd=options.get("max_cost_usd"))
     prepared = prepare(capped, Path(options["out"]), seeds=most_seeds(suite))
     try:
+        where, run = options.get("store"), prepared.store.files.path
+        path = await asyncio.to_thread(pinned_path, prepared, options.get("baseline"), store=where)
         checker = Checker(
             prepared,
             options=run_options,
-            baseline=_path(options.get("baseline")),
-            anchor=_path(options.get("anchor")),
+            baseline=path,
+            anchor=await asyncio.to_thread(anchor_path, options.get("anchor"), run=run, store=where),
             on_look=options.get("on_look"),
         )
     except BaseException:

@@ -6,7 +6,8 @@
     |-- ConfigError            2   something the user wrote is wrong: names file, field, value and mend
     |   `-- PlanMismatch       2   the run directory holds another plan: names the keys that differ
     |-- StoreError             3   the disk refuses, or a file is not what it should be
-    |   `-- StoreLocked        3   another process writes to this run directory
+    |   |-- StoreLocked        3   another process writes to this run directory
+    |   `-- BaselineMissing    3   no stored baseline fits; names what differs in the nearest one
     |-- GitError               3   git is not there, or refuses
     |-- EndpointError          3   an endpoint cannot serve this run at all (refused key, unknown host)
     |-- Interrupted          130   a signal or its budget ended the run; what is committed stays and the run resumes
@@ -98,6 +99,14 @@ class StoreLocked(StoreError):
 
 class GitError(HeadgateError):
     """git is not there, or refuses."""
+
+
+class BaselineMissing(StoreError):
+    """No stored baseline is what was asked for; ``keys`` are the parts in which the nearest one differs."""
+
+    def __init__(self, message: str, *, keys: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.keys = keys
 
 
 class EndpointError(HeadgateError):

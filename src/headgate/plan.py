@@ -11,7 +11,7 @@ import msgspec
 
 from headgate.identity import digest
 from headgate.suite.items import Item, ItemFile
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Arm, Model, Suite
 from headgate.suite.prompts import Prompt
 
 _JOB_ID_VERSION = b"headgate/job/1"
@@ -68,7 +68,9 @@ class Plan(Sequence[Job]):
     prompts, models : sequence
         In the order of the suite.
     seeds : int
-        Replicates 1..seeds.
+        Number of replicates.
+    first_seed : int
+        Number of the first one: other seeds are other jobs, with answers of their own.
     axis : {"prompt", "model"}
         The compared axis.
 
@@ -94,9 +96,10 @@ class Plan(Sequence[Job]):
         prompts: Sequence[Prompt],
         models: Sequence[Model],
         seeds: int,
+        first_seed: int = 1,
         axis: Literal["prompt", "model"] = "prompt",
     ) -> None:
-        self.items, self.seeds, self.axis = items, seeds, axis
+        self.items, self.seeds, self.first_seed, self.axis = items, seeds, first_seed, axis
         self.prompts, self.models = tuple(prompts), tuple(models)
         self.cells = tuple(self._cells())
         self._length = len(items) * len(self.cells)
@@ -106,7 +109,7 @@ class Plan(Sequence[Job]):
         models = {model.id: digest(model.identity) for model in self.models}
         outer, inner = (self.models, self.prompts) if self.axis == "prompt" else (self.prompts, self.models)
         pairs = [(first, second) for first in outer for second in inner]
-        for seed in range(1, self.seeds + 1):
+        for seed in range(self.first_seed, self.first_seed + self.seeds):
             for pair in pairs:
                 model, prompt = pair if self.axis == "prompt" else pair[::-1]
                 assert isinstance(model, Model)
@@ -116,13 +119,14 @@ class Plan(Sequence[Job]):
     @property
     def parts(self) -> dict[str, object]:
         """What the plan's digest covers, by name: the keys that a mismatch reports."""
-        return {
-            "items": self.items.digest,
-            "prompts": {prompt.name: prompt.digest for prompt in self.prompts},
-            "models": {model.id: digest(model.identity) for model in self.models},
-            "seeds": self.seeds,
-            "axis": self.axis,
-        }
+        return plan_parts(
+            items=self.items.digest,
+            prompts={prompt.name: prompt.digest for prompt in self.prompts},
+            models={model.id: digest(model.identity) for model in self.models},
+            seeds=self.seeds,
+            first_seed=self.first_seed,
+            axis=self.axis,
+        )
 
     @property
     def digest(self) -> str:
@@ -166,10 +170,33 @@ class Plan(Sequence[Job]):
         return make_job_id(self.items.digests[start : start + 16], cell.key).hex()
 
 
-def plan_suite(suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt], seeds: int | None = None) -> Plan:
-    """Plan a suite whose items are written and whose prompts are loaded; ``seeds``: in place of the suite's."""
+def plan_suite(
+    suite: Suite, *, items: ItemFile, prompts: Sequence[Prompt], arm: Arm | None = None, seeds: int | None = None
+) -> Plan:
+    """Plan a suite whose items are written and whose prompts are loaded: one arm, or other seeds, where given."""
     axis: Literal["prompt", "model"] = "prompt" if suite.compare is None else suite.compare.baseline.axis
-    return Plan(items, prompts=prompts, models=suite.models, seeds=seeds or suite.seeds, axis=axis)
+    return Plan(
+        items,
+        prompts=[prompt for prompt in prompts if arm is None or arm.has_prompt(prompt.name)],
+        models=[model for model in suite.models if arm is None or arm.has_model(model.id)],
+        seeds=seeds or suite.seeds,
+        first_seed=suite.first_seed,
+        axis=axis,
+    )
+
+
+def plan_parts(
+    *, items: str, prompts: Mapping[str, str], models: Mapping[str, str], seeds: int, first_seed: int, axis: str
+) -> dict[str, object]:
+    """Return what the digest of a plan covers; seeds that are numbered from 1 need no mention."""
+    parts: dict[str, object] = {
+        "items": items,
+        "prompts": dict(prompts),
+        "models": dict(models),
+        "seeds": seeds,
+        "axis": axis,
+    }
+    return parts if first_seed == 1 else parts | {"first_seed": first_seed}
 
 
 def cell_key(prompt: str, model: str, seed: int) -> bytes:

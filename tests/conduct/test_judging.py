@@ -66,5 +66,12 @@ def test_arms_that_say_the_same_word_for_word_are_suspect(tmp_path):
     assert hg.gate(hg.run(suite(), out=tmp_path / "other")).metrics[0].flags != ["identical_responses"]
 
 
+def test_they_are_suspect_whatever_their_seeds_are_called(tmp_path):
+    models = [{"id": "m", "provider": "python", "call": repeat}]
+    run = hg.run(suite(models=models, seeds=2), out=tmp_path / "run", arm="candidate")
+    stored = hg.run(suite(models=models, seeds=2, first_seed=9), out=tmp_path / "stored", arm="baseline")
+    assert hg.gate(run, baseline=stored).metrics[0].flags == ["identical_responses"]
+
+
 def repeat(messages, item):
     return item["target"]

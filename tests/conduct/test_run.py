@@ -55,6 +55,57 @@ def test_a_limit_takes_whole_items_and_the_rest_follows(tmp_path):
     assert hg.scan(whole).collect()["generation"].value_counts(sort=True).rows() == [(2, 100), (1, 20)]
 
 
+def test_one_arm_is_a_plan_of_its_own_and_is_judged_against_the_other(tmp_path):
+    declared = suite(seeds=3)
+    stored = hg.run(declared.model_copy(update={"first_seed": 4}), out=tmp_path / "old", arm="baseline")
+    run = hg.run(declared, out=tmp_path / "new", arm="candidate")
+    assert (stored.done, run.done) == (90, 90)
+    assert hg.scan(stored).select("prompt", "seed").unique().sort("seed").collect().rows() == [
+        ("old", seed) for seed in (4, 5, 6)
+    ]
+    verdict = hg.gate(run, baseline=stored)
+    assert (verdict.metrics[0].n_jobs, verdict.metrics[0].flags) == (180, [])
+    assert (verdict.errors.candidate.not_run, verdict.errors.baseline.not_run) == (0, 0)
+    with pytest.raises(PlanMismatch, match=r"prompts\.new, prompts\.old differ"):
+        hg.run(declared, out=run, arm="baseline")
+    with pytest.raises(PlanMismatch, match="first_seed differ"):
+        hg.run(declared, out=stored, arm="baseline")
+
+
+def test_other_seeds_are_other_draws(tmp_path):
+    """What the seed is for: the same number gives the same answers again, another one gives new ones."""
+    outputs = {
+        name: hg.scan(hg.run(suite(first_seed=first), out=tmp_path / name)).sort("job_id").collect()["output"]
+        for name, first in {"one": 1, "again": 1, "other": 3}.items()
+    }
+    assert outputs["one"].equals(outputs["again"])
+    assert not outputs["one"].equals(outputs["other"])
+
+
+def test_an_arm_needs_only_what_it_asks(tmp_path, monkeypatch):
+    """The key, the lane and the endpoint of the other arm's model are left alone."""
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    absent = {"id": "dear", "provider": "openai", "model": "gpt", "api_key": "env:NO_SUCH_KEY"}
+    declared = suite(
+        models=[{"id": "small", "provider": "simulated", "simulate": {"latency_s": 0}}, absent],
+        lanes=[{"models": ["dear"], "requests_per_minute": 10}],
+        compare={"baseline": {"model": "small"}, "candidate": {"model": "dear"}},
+    )
+    assert hg.run(declared, out=tmp_path / "run", arm="baseline").counts["ok"] == 120
+    with pytest.raises(ConfigError, match="NO_SUCH_KEY"):
+        hg.run(declared, out=tmp_path / "all")
+
+
+@pytest.mark.parametrize(
+    ("changes", "arm", "problem"),
+    [({"compare": None}, "baseline", "compares nothing"), ({}, "old", "'old' is no arm; use baseline or candidate")],
+)
+def test_an_arm_that_there_is_not_is_refused(tmp_path, changes, arm, problem):
+    with pytest.raises(ConfigError, match=problem):
+        hg.run(suite(**changes), out=tmp_path / "run", arm=arm)
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_same_suite_gives_the_same_answers_everywhere(tmp_path):
     tables = []
     for name in ("a", "b"):

@@ -31,6 +31,38 @@ def with_latency(facts, new, old):
     return changed(facts, results=facts.results.with_columns(latency_s=seconds * wobble))
 
 
+# --- seeds ---
+
+
+@pytest.mark.parametrize("first_seed", [4, 1000])
+def test_the_numbers_of_the_seeds_weigh_nothing(first_seed):
+    """A baseline that was drawn again with other seeds, as many or more: replicates within an item have no order."""
+    rng = np.random.default_rng(8)
+    scores = [(rng.random((150, seeds)) < 0.9).astype(float) for seeds in (3, 3, 5)]
+    scores[0][:9, 1] = np.nan
+    candidate = made({("new", "m"): scores[0]})
+    rules = [gate(margin=0.1), gate(min=0.5), gate(zero_tolerance=True, reproduce="3/3")]
+    for values in scores[1:]:
+        same, apart = (made({("old", "m"): values}, first_seed=first) for first in (1, first_seed))
+        assert rows_of(judge(candidate, *rules, baseline=same)) == rows_of(judge(candidate, *rules, baseline=apart))
+    shifted = made({("new", "m"): scores[0]}, first_seed=first_seed)
+    assert rows_of(judge(shifted, *rules, baseline=same)) == rows_of(judge(candidate, *rules, baseline=same))
+
+
+def rows_of(verdict):
+    return verdict.metrics, verdict.errors, verdict.items
+
+
+def test_jobs_that_two_scorers_valued_are_counted_whatever_their_seeds_are_called():
+    """Two gated scorers, one of which could not score five jobs."""
+    run = made({("new", "m"): np.ones((40, 3)), ("old", "m"): np.ones((40, 3))}, first_seed=700)
+    lost = run.scores.head(5).with_columns(value=pl.lit(None, pl.Float64))
+    other = pl.concat([lost, run.scores.tail(-5)]).with_columns(scorer=pl.lit("toxic"), value=pl.col("value") * 0)
+    run = changed(run, scores=pl.concat([run.scores, other]), scorers={"correct": "1", "toxic": "1"})
+    verdict = judge(run, gate(margin=0.1), gate("toxic", max=0.5))
+    assert (verdict.errors.candidate.unscored, verdict.errors.baseline.unscored) == (5, 0)
+
+
 # --- the four words ---
 
 

@@ -205,3 +205,9 @@ def test_a_shard_in_the_manifest_that_is_none_is_damage(shards):
         read_manifest(shards[0] / "manifest.json")
     rewrite(shards[0], shard={"index": 1, "count": 3})
     assert isinstance(read_manifest(shards[0] / "manifest.json"), Manifest)
+
+
+def test_shards_of_other_seeds_merge(tmp_path):
+    shards = [make_shard(tmp_path / f"shard-{index}", Shard(index, 2), first_seed=7) for index in (1, 2)]
+    assert merge_shards(shards, tmp_path / "whole").plan.first_seed == 7
+    assert verify(tmp_path / "whole") == []

@@ -22,6 +22,11 @@ app = typer.Typer(
 app.add_typer(ci)
 app.add_typer(prompts, name="prompts")
 
+baseline_app = typer.Typer(
+    help="Keep baselines, and find the one that a suite may use.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(baseline_app, name="baseline")
+
 SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YAML, TOML or JSON.")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
 Transport = Annotated[
@@ -44,11 +49,23 @@ OnInconclusive = Annotated[
 VerdictFile = Annotated[Path | None, typer.Option("--verdict", metavar="FILE", help="Write the verdict here.")]
 MarkdownFile = Annotated[Path | None, typer.Option("--markdown", metavar="FILE", help="Write it as Markdown.")]
 JUnitFile = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write it as JUnit XML.")]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="ADDRESS",
+        help="Where baselines are: a folder, git:PATH, or a URL such as s3://bucket/folder; "
+        "default: HEADGATE_BASELINES, else .headgate/baselines.",
+    ),
+]
+BaselineName = Annotated[str, typer.Option("--name", metavar="NAME", help="What to call it, such as release-1.2.")]
 Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME, or runs/NAME-i-of-n.")
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Run directory; default: runs/NAME, with its arm, seed and shard."),
 ]
 Anchor = Annotated[
-    Path | None, typer.Option("--anchor", metavar="RUN", help="Last release, for gates against the anchor.")
+    str | None,
+    typer.Option("--anchor", metavar="RUN", help="Last release, for gates against the anchor; or baseline:NAME."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
@@ -109,6 +126,19 @@ def run(
         str | None,
         typer.Option("--shard", metavar="I/N|auto", help="Run only the I-th of N parts; auto: see the environment."),
     ] = None,
+    arm: Annotated[
+        str | None, typer.Option("--arm", metavar="baseline|candidate", help="Run only this arm of the comparison.")
+    ] = None,
+    first_seed: Annotated[
+        int | None,
+        typer.Option(
+            "--first-seed",
+            metavar="N",
+            min=1,
+            max=1_000_000,
+            help="Number the seeds from N: a draw independent of others.",
+        ),
+    ] = None,
     transport: Transport = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
     max_cost: MaxCost = None,
@@ -122,6 +152,7 @@ def run(
     from headgate.cli.commands import run_suite
 
     options = {
+        "arm": arm,
         "limit": limit,
         "max_cost_usd": max_cost,
         "retry_errors": retry_errors,
@@ -129,7 +160,7 @@ def run(
         "metrics_file": metrics_file,
         "log_file": log_file,
     }
-    run_suite(suite, out=out, shard=shard, options=options, json=json, quiet=quiet)
+    run_suite(suite, out=out, shard=shard, first_seed=first_seed, options=options, json=json, quiet=quiet)
 
 
 @app.command()
@@ -150,8 +181,12 @@ def score(
 def gate(
     run: RunFolder,
     *,
-    baseline: Annotated[Path | None, typer.Option("--baseline", metavar="RUN", help="Run to compare with.")] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="RUN", help="Run to compare with, baseline:NAME, or auto: the stored one."),
+    ] = None,
     anchor: Anchor = None,
+    store: Store = None,
     suite: Annotated[Path | None, typer.Option("--suite", help="Suite file with the gates; default: as run.")] = None,
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="AXIS=NAME", help="Judge this arm, such as prompt=NAME.")
@@ -172,6 +207,7 @@ def gate(
             run,
             baseline=baseline,
             anchor=anchor,
+            store=store,
             suite=suite,
             candidate=candidate,
             on_inconclusive=on_inconclusive,
@@ -225,10 +261,15 @@ def check(
     *,
     out: Out = None,
     baseline: Annotated[
-        Path | None,
-        typer.Option("--baseline", metavar="RUN", help="Stored run to compare with: only the candidate is asked."),
+        str | None,
+        typer.Option(
+            "--baseline",
+            metavar="RUN",
+            help="Finished run to compare with, baseline:NAME, or auto: only the candidate is asked.",
+        ),
     ] = None,
     anchor: Anchor = None,
+    store: Store = None,
     transport: Transport = None,
     max_cost: MaxCost = None,
     max_minutes: Annotated[
@@ -246,8 +287,15 @@ def check(
     """Run a suite until its verdict stands, and no longer. Exit codes: as gate; 130 interrupted, resumable."""
     from headgate.cli.commands import check_suite
 
-    options = {"baseline": baseline, "anchor": anchor, "max_cost_usd": max_cost, "transport": transport}
-    options |= {"metrics_file": metrics_file, "log_file": log_file}
+    options = {
+        "baseline": baseline,
+        "anchor": anchor,
+        "store": store,
+        "max_cost_usd": max_cost,
+        "transport": transport,
+        "metrics_file": metrics_file,
+        "log_file": log_file,
+    }
     raise typer.Exit(
         check_suite(
             suite,
@@ -305,3 +353,70 @@ def verify(run: RunFolder, *, json: Json = False, quiet: Quiet = False) -> None:
     from headgate.cli.commands import verify_run
 
     raise typer.Exit(verify_run(run, json=json, quiet=quiet))
+
+
+@baseline_app.command("save")
+def save_baseline(
+    run: RunFolder,
+    *,
+    name: BaselineName = "main",
+    store: Store = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Store the baseline arm of a finished run, and let a name mean it.
+
+    A run that was judged as a candidate is refused: draw it again with `refresh`.
+    """
+    from headgate.cli.baselines import save
+
+    save(run, name=name, store=store, json=json, quiet=quiet)
+
+
+@baseline_app.command("list")
+def list_baselines(*, store: Store = None, json: Json = False) -> None:
+    """List all baselines, the newest first."""
+    from headgate.cli.baselines import listed
+
+    listed(store=store, json=json)
+
+
+@baseline_app.command("show")
+def show_baseline(
+    word: Annotated[str, typer.Argument(metavar="NAME", help="A name, a key or an id.")],
+    *,
+    store: Store = None,
+    json: Json = False,
+) -> None:
+    """Show one baseline, and what its name meant before."""
+    from headgate.cli.baselines import show
+
+    show(word, store=store, json=json)
+
+
+@baseline_app.command("find")
+def find_baseline(suite: SuiteFile, *, store: Store = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Print the newest baseline that fits a suite. Exit codes: 0 found, 3 none (or the store fails), 2 usage."""
+    from headgate.cli.baselines import find
+
+    raise typer.Exit(find(suite, store=store, json=json, quiet=quiet))
+
+
+@baseline_app.command("refresh")
+def refresh_baseline(
+    suite: SuiteFile,
+    *,
+    name: BaselineName = "main",
+    store: Store = None,
+    out: Out = None,
+    transport: Transport = None,
+    metrics_file: MetricsFile = None,
+    log_file: LogFile = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the baseline arm of a suite with seeds that nothing was drawn with yet, and save it."""
+    from headgate.cli.baselines import refresh
+
+    options = {"transport": transport, "metrics_file": metrics_file, "log_file": log_file}
+    refresh(suite, name=name, store=store, out=out, options=options, json=json, quiet=quiet)

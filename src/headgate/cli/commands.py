@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,12 +21,13 @@ from headgate.errors import ConfigError, HeadgateError
 from headgate.report.junit import verdict_junit
 from headgate.report.markdown import verdict_markdown
 from headgate.report.terminal import estimate_cells, format_cost, format_counts, format_table, print_verdict
-from headgate.shard import choose_shard
+from headgate.shard import Shard, choose_shard
 from headgate.store.costs import sum_costs
 from headgate.store.disk import replace_bytes
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
 from headgate.store.run import count_statuses
+from headgate.suite.model import Suite
 
 if TYPE_CHECKING:
     from headgate.conduct.estimates import CellEstimate
@@ -53,15 +55,15 @@ def run_suite(
     *,
     out: Path | None,
     shard: str | None,
+    first_seed: int | None,
     options: Mapping[str, Any],
     json: bool,
     quiet: bool,
 ) -> None:
-    """Run or resume a suite, or a shard of it; the options are keywords of :func:`headgate.run`."""
+    """Run or resume a suite, or a part of it; the options are keywords of :func:`headgate.run`."""
     part = choose_shard(shard)
-    suite = hg.load_suite(path)
-    name = suite.name if part is None else f"{suite.name}-{part.index}-of-{part.count}"
-    folder = out or Path("runs") / name
+    suite = numbered(hg.load_suite(path), first_seed)
+    folder = out or Path("runs") / run_name(suite, options["arm"], part)
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
         print_json(_run_facts(done))
@@ -81,6 +83,20 @@ def _print_run(run: hg.Run) -> None:
     print_line(f"results in {run.path}")
 
 
+def numbered(suite: Suite, first_seed: int | None) -> Suite:
+    """Return the suite with its seeds numbered from another one."""
+    if first_seed is None:
+        return suite
+    return suite.model_copy(update={"first_seed": first_seed})
+
+
+def run_name(suite: Suite, arm: str | None, shard: Shard | None) -> str:
+    """Return the name of the folder that a run goes to when none is named."""
+    seed = None if suite.first_seed == 1 else f"seed{suite.first_seed}"
+    part = None if shard is None else f"{shard.index}-of-{shard.count}"
+    return "-".join(filter(None, [suite.name, arm, seed, part]))
+
+
 def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
     """Score a run again."""
     unscored = hg.score_run(run, suite=None if suite is None else hg.load_suite(suite))
@@ -94,8 +110,9 @@ def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None
 def gate_run(
     run: Path,
     *,
-    baseline: Path | None,
-    anchor: Path | None,
+    baseline: str | None,
+    anchor: str | None,
+    store: str | None,
     suite: Path | None,
     candidate: str | None,
     on_inconclusive: str | None,
@@ -106,7 +123,7 @@ def gate_run(
     """Judge a run, write the verdict, and return its exit code."""
     check_mapping(on_inconclusive)
     declared = None if suite is None else hg.load_suite(suite)
-    verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
+    verdict = hg.gate(run, baseline=baseline, anchor=anchor, store=store, suite=declared, candidate=candidate)
     verdict = map_inconclusive(verdict, on_inconclusive)
     _write_files(verdict, files, run)
     _tell(verdict, json=json, quiet=quiet)
@@ -166,7 +183,11 @@ def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
 
 
 def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) -> None:
-    write_verdict(verdict, files["verdict"] or run / "verdict.json")
+    """Write the verdict where it is asked for, and beside the rows: they are then known to have been judged."""
+    if files["verdict"] is not None:
+        write_verdict(verdict, files["verdict"])
+    if files["verdict"] is None or os.access(run, os.W_OK):
+        write_verdict(verdict, run / "verdict.json")
     if (markdown := files["markdown"]) is not None:
         _write_whole(markdown, verdict_markdown(verdict).encode())
     if (junit := files["junit"]) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Generator, Mapping
@@ -36,6 +37,7 @@ def run_shown(
     shard: Shard | None = None,
     options: Mapping[str, Any],
     quiet: bool,
+    again: str | None = None,
 ) -> Run:
     """Run a suite with progress on stderr, and with warnings, such as of a stall, even if it is to be quiet.
 
@@ -46,14 +48,39 @@ def run_shown(
     ----------
     options : mapping
         Keywords of :func:`headgate.run`.
+    again : str, optional
+        The command that resumes it; default: that of ``headgate run``.
 
     Raises
     ------
     Interrupted
         After a signal.
     """
+    part = None if shard is None else str(shard)
+    again = again or _run_command(suite, {"--shard": part, "--arm": options.get("arm"), "--out": out})
+
+    def start(watch: Watch) -> Awaitable[Run]:
+        return run_async(suite, out=out, shard=part, watch=watch, **options)
+
     with _warnings():
-        return run_loop(_run(suite, out=out, shard=shard, options=options, quiet=quiet))
+        return run_loop(_shown(start, again=again, quiet=quiet))
+
+
+def _run_command(suite: Suite, given: Mapping[str, object]) -> str:
+    first_seed = suite.first_seed if suite.first_seed > 1 else None
+    return command_line("run", suite.file, {"--first-seed": first_seed, **given})
+
+
+def command_line(command: str, suite: Path | None, given: Mapping[str, object]) -> str:
+    """Return a command as a shell takes it; options without a value are left out.
+
+    Examples
+    --------
+    >>> command_line("check", Path("a b.yaml"), {"--store": None, "--out": Path("runs/1")})
+    "headgate check 'a b.yaml' --out runs/1"
+    """
+    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    return f"headgate {command} {shlex.join([str(suite or 'SUITE'), *words])}"
 
 
 def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
@@ -91,18 +118,9 @@ class _Warnings(logging.Handler):
         sys.stderr.write(f"headgate: {one_line(str(facts.get('message', record.msg)), limit=4000)}\n")
 
 
-async def _run(suite: Suite, *, out: Path, shard: Shard | None, options: Mapping[str, Any], quiet: bool) -> Run:
-    part = None if shard is None else str(shard)
-    again = f"headgate run {suite.file or 'SUITE'}" + (f" --shard {part}" if part else "") + f" --out {out}"
-
-    def start(watch: Watch) -> Awaitable[Run]:
-        return run_async(suite, out=out, shard=part, watch=watch, **options)
-
-    return await _shown(start, again=again, quiet=quiet)
-
-
 async def _check(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
-    again = f"headgate check {suite.file or 'SUITE'} --out {out}"
+    given = {f"--{name}": options.get(name) for name in ("baseline", "store")}
+    again = command_line("check", suite.file, {**given, "--out": out})
 
     def on_look(look: Look) -> None:
         if not quiet:

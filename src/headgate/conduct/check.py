@@ -221,7 +221,7 @@ class Checker(Conductor):
         asked = np.zeros((len(self._items), len(cells)), np.bool_)
         asked[:, [_name(cell) in whole for cell in cells]] = True
         items = self._looks.every(self._prepared.suite.policy.redraw)
-        places = [place for place, cell in enumerate(cells) if _name(cell) in again and cell.seed <= seeds]
+        places = [place for place, cell in enumerate(cells) if _name(cell) in again and self._rank(cell) <= seeds]
         asked[items[:, np.newaxis], places] = True
         return asked
 
@@ -229,12 +229,16 @@ class Checker(Conductor):
         """Say which cells of the plan a look asks: the first seeds of all, or the next ones where they may decide."""
         cells, seeds = self._prepared.plan.cells, self._looks.n_seeds(number)
         if seeds == self._looks.seeds:
-            return np.array([cell.seed <= seeds for cell in cells])
+            return np.array([self._rank(cell) <= seeds for cell in cells])
         asked = self._looks.n_seeds(number - 1)
         worth = set(self._course.cells_worth_seeds)
         chosen = [match for match in self._matches if match.candidate in worth]
         names = {_name(cell) for both in cells_of(chosen) for cell in both}
-        return np.array([asked < cell.seed <= seeds and _name(cell) in names for cell in cells])
+        return np.array([asked < self._rank(cell) <= seeds and _name(cell) in names for cell in cells])
+
+    def _rank(self, cell: PlanCell) -> int:
+        """Return which seed of its cell it is, from 1."""
+        return cell.seed - self._facts.first_seed + 1
 
     def _of(self, items: Ints, cells: NDArray[np.bool_]) -> bytearray:
         """Return the jobs of some items and cells that are still to be run."""
@@ -257,7 +261,7 @@ class Checker(Conductor):
         scores = await score_rows(rows, self._prepared.scorers, plan.items)
         self._scored += [frame for frame in scores if frame.height]
         seen = pl.concat([facts.results["item_id"], rows["item_id"]]).unique().implode()
-        seeds = max(cell.seed for cell in chosen)
+        seeds = max(map(self._rank, chosen))
         more = {_name(cell): seeds for cell in chosen} if seeds > self._looks.seeds else {}
         return replace(
             facts,

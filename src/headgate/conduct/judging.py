@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from headgate.conduct.scoring import bind_scorers, check_scored
+from headgate.conduct.prepare import stored_suite
+from headgate.conduct.scoring import bind_scorers, check_scored, stored_versions
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.judge import decide
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
+from headgate.store.baselines.entry import read_stored
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
@@ -90,11 +92,6 @@ def gate_runs(
     )
 
 
-def stored_suite(manifest: Manifest) -> Suite:
-    """Return the suite that a run was started with; callables stand in it by name."""
-    return Suite.model_validate(manifest.suite)
-
-
 def choose_compare(suite: Suite, candidate: str | None) -> Compare | None:
     """Return the comparison of a suite, with another candidate when one is asked for.
 
@@ -140,9 +137,22 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         wanted = {scorer.name: scorer.version for scorer in bind_scorers(suite)}
         check_scored(path, wanted)
         versions = wanted
-    facts = known_facts(path, manifest, scorers=versions, columns=columns)
+    facts = _own_arm(known_facts(path, manifest, scorers=versions, columns=columns), path)
     results, scores = _collect(scan(path), _RESULTS), _collect(scan_scores(path), _SCORES)
     return replace(facts, n_items=manifest.plan.items.n_items, results=results, scores=scores)
+
+
+def _own_arm(facts: RunFacts, path: Path) -> RunFacts:
+    """Return a stored baseline as the arm that was saved: another one in the same run, a candidate, is no baseline."""
+    stored = read_stored(path)
+    if stored is None:
+        return facts
+    return replace(
+        facts,
+        run=stored.address,
+        prompts={name: one for name, one in facts.prompts.items() if name in stored.parts["prompts"]},
+        models={name: one for name, one in facts.models.items() if name in stored.parts["models"]},
+    )
 
 
 def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], columns: Sequence[str] = ()) -> RunFacts:
@@ -154,6 +164,7 @@ def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], c
         items_digest=manifest.plan.items.digest,
         n_items=0,
         seeds=manifest.plan.seeds,
+        first_seed=manifest.plan.first_seed,
         prompts={name: prompt.digest for name, prompt in manifest.plan.prompts.items()},
         models={name: model.digest for name, model in manifest.plan.models.items()},
         scorers=scorers,
@@ -176,12 +187,6 @@ def _outputs(path: Path, prompt: str, model: str) -> pl.DataFrame:
 
     rows = scan(path).filter((pl.col("prompt") == prompt) & (pl.col("model") == model))
     return rows.select("item_id", "seed", "output").collect(engine="streaming")
-
-
-def stored_versions(path: Path) -> dict[str, str]:
-    """Return the scorers that a run has scores of, by version."""
-    stems = (file.stem.rpartition("@") for file in RunFolder(path).score_files())
-    return {name: version for name, _, version in stems}
 
 
 def _item_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final
 from headgate.conduct.cap import check_cap
 from headgate.conduct.judging import read_facts
 from headgate.conduct.outlay import LaneForecast, forecast_lanes, measure_usage
+from headgate.conduct.prepare import planned
 from headgate.conduct.scoring import bind_scorers
 from headgate.decide.cells import Match, pair_arms, single_cells
 from headgate.decide.facts import RunFacts, number_items
@@ -18,10 +18,8 @@ from headgate.decide.forecast import GateForecast, forecast_gate
 from headgate.decide.metric import metric_of
 from headgate.decide.tables import Items, items_of
 from headgate.errors import ConfigError, HeadgateError, StatisticsError
-from headgate.plan import Plan, plan_suite
+from headgate.plan import Plan
 from headgate.prices import ModelPrice, find_prices, format_usd
-from headgate.registry.load import load_prompts
-from headgate.suite.items import ItemFile, read_rows, write_items
 from headgate.suite.model import Gate, Suite
 from headgate.suite.prompts import Prompt
 
@@ -97,15 +95,12 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None, last: Path | Non
     ConfigError
         If the suite is wrong, or the stored run lacks what a gate needs.
     """
-    prompts = load_prompts(suite)
     bind_scorers(suite)
     prices = find_prices(suite.models)
     if stored is None and last is not None and _fits(suite, last):
         stored = last
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "items.parquet"
-        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
-        plan = plan_suite(suite, items=ItemFile(path), prompts=prompts)
+    with planned(suite) as plan:
+        prompts = plan.prompts
         measured = {} if stored is None else measure_usage(stored)
         lanes = tuple(forecast_lanes(suite, plan, prices=prices, measured=measured))
         gates = tuple(_gates(suite, plan, stored))

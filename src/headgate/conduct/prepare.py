@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from headgate.conduct.cap import check_cap
 from headgate.conduct.scoring import BoundScorer, bind_scorers
@@ -17,13 +19,15 @@ from headgate.registry.load import load_prompts
 from headgate.shard import Shard
 from headgate.store.disk import naming
 from headgate.store.layout import RunFolder
-from headgate.store.manifest import make_manifest
+from headgate.store.manifest import Manifest, make_manifest
 from headgate.store.run import RunStore, lock_run, unlock_run
 from headgate.suite.callables import resolve_callable
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Suite
+from headgate.suite.model import Arm, Suite
 
 _STAGED = "items.parquet.new"
+
+ArmName = Literal["baseline", "candidate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,19 @@ def prepare(
     *,
     seeds: int | None = None,
     shard: Shard | None = None,
+    arm: ArmName | None = None,
     argv: Sequence[str] | None = None,
 ) -> Prepared:
-    """Check a suite and open its run directory, new or to be resumed; ``seeds``: in place of the suite's.
+    """Check a suite and open its run directory, new or to be resumed.
+
+    Parameters
+    ----------
+    seeds : int, optional
+        How many there may be, in place of the suite's.
+    shard : Shard, optional
+        Take only this part of the items.
+    arm : {"baseline", "candidate"}, optional
+        Plan only this arm of the comparison.
 
     Raises
     ------
@@ -68,11 +82,13 @@ def prepare(
     StoreError
         If the disk refuses, or another process writes to the run.
     """
-    prompts = load_prompts(suite)
+    chosen = choose_arm(suite, arm)
+    prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite)
     calls = dict(_resolve_calls(suite))
     for model in suite.models:
-        resolve_key(model, base=suite.base, file=suite.file)
+        if chosen is None or chosen.has_model(model.id):
+            resolve_key(model, base=suite.base, file=suite.file)
     files = RunFolder(out)
     _check_folder(files)
     lock = lock_run(files)  # before anything is written: two commands may start at once
@@ -80,7 +96,7 @@ def prepare(
     try:
         with naming(files.items, "write"):
             write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
-        plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, seeds=seeds)
+        plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, arm=chosen, seeds=seeds)
         resumed = files.manifest.exists()
         if resumed:
             store = RunStore.open(out, lock=lock)
@@ -92,7 +108,7 @@ def prepare(
             prices = find_prices(suite.models)
             check_cap(suite, prompts, prices)
             staged.replace(files.items)
-            plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, seeds=seeds)
+            plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
             versions = {scorer.name: scorer.version for scorer in scorers}
             manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard, prices=prices)
             store = RunStore.create(out, manifest, lock=lock)
@@ -103,7 +119,7 @@ def prepare(
         if not files.manifest.exists() and not any(out.iterdir()):
             out.rmdir()
         raise
-    plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, seeds=seeds)
+    plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
     known = {model: price for model, price in prices.items() if price is not None}
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, prices=known, resumed=resumed)
 
@@ -123,6 +139,45 @@ def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None
                 field=f"models.{index}.price",
                 mend="choose another --out, or leave the price as it was",
             )
+
+
+def stored_suite(manifest: Manifest) -> Suite:
+    """Return the suite that a run was started with; callables stand in it by name."""
+    return Suite.model_validate(manifest.suite)
+
+
+@contextmanager
+def planned(suite: Suite) -> Generator[Plan]:
+    """Yield the plan of a suite that is not run: its items lie in a temporary folder.
+
+    Raises
+    ------
+    ConfigError
+        If a prompt or an item is missing or wrong.
+    """
+    prompts = load_prompts(suite)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "items.parquet"
+        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
+        yield plan_suite(suite, items=ItemFile(path), prompts=prompts)
+
+
+def choose_arm(suite: Suite, name: ArmName | None) -> Arm | None:
+    """Return an arm of a suite's comparison; None for all that the suite declares.
+
+    Raises
+    ------
+    ConfigError
+        If the suite compares nothing, or the name is that of no arm.
+    """
+    if name is None:
+        return None
+    if name not in get_args(ArmName):
+        raise ConfigError("is no arm", field="arm", value=name, mend="use baseline or candidate")
+    if suite.compare is None:
+        mend = "declare `compare`, or run all of it"
+        raise ConfigError("the suite compares nothing", file=suite.file, field="arm", value=name, mend=mend)
+    return suite.compare.baseline if name == "baseline" else suite.compare.candidate
 
 
 def _check_folder(files: RunFolder) -> None:

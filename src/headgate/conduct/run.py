@@ -361,8 +361,9 @@ def _shard(prepared: Prepared) -> Shard:
 
 async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
     """Open endpoints and lanes: one pool of workers per lane, each without jobs so far."""
-    suite = prepared.suite
-    lanes = [_shard(prepared).split_lane(lane) for lane in declared_lanes(suite)]
+    suite, asked = prepared.suite, prepared.plan.models
+    lanes = [lane for lane in declared_lanes(suite) if any(model.id in lane.models for model in asked)]
+    lanes = [_shard(prepared).split_lane(lane) for lane in lanes]
     transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
     if transport is not None:
         stack.push_async_callback(transport.aclose)
@@ -370,7 +371,7 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
     work: list[Work] = []
     for lane in lanes:
         endpoints: dict[str, Endpoint] = {}
-        for model in suite.models:
+        for model in asked:
             if model.id in lane.models:
                 endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
         limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))

@@ -162,6 +162,12 @@ def _variables(items: ItemFile, wanted: set[str]) -> dict[str, Mapping[str, Any]
     return found
 
 
+def stored_versions(path: Path) -> dict[str, str]:
+    """Return the scorers that a run has scores of, by version."""
+    stems = (file.stem.rpartition("@") for file in RunFolder(path).score_files())
+    return {name: version for name, _, version in stems}
+
+
 def check_scored(path: Path, versions: Mapping[str, str]) -> None:
     """Raise ConfigError if a run lacks scores of these scorers in these versions."""
     there = {file.stem for file in RunFolder(path).score_files()}

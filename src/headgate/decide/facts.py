@@ -29,6 +29,8 @@ class RunFacts:
         Size of the plan: every prompt and model has ``n_items * seeds`` jobs.
     more_seeds : mapping of (str, str) to int
         Seeds of the cells, by prompt and model, that were given more of them.
+    first_seed : int
+        Number of the first seed; it tells independent draws apart, and weighs nothing.
     prompts : mapping of str to str
         Prompt name to digest.
     models : mapping of str to str
@@ -65,11 +67,12 @@ class RunFacts:
     greedy: frozenset[str] = frozenset()
     read_outputs: Callable[[str, str], pl.DataFrame] | None = None
     columns: pl.DataFrame | None = None
+    first_seed: int = 1
     more_seeds: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
 
     @property
     def most_seeds(self) -> int:
-        """The largest seed there may be."""
+        """Seeds of the cell that has most."""
         return max((self.seeds, *self.more_seeds.values()))
 
     def planned(self, prompt: str, model: str) -> int:

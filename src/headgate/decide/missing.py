@@ -87,7 +87,9 @@ def _complete(facts: RunFacts, cell: Cell, scorers: Sequence[str]) -> int:
     valued = [rows.drop_nulls("value") for rows in found]
     if len(valued) == 1:
         return valued[0].height
-    jobs = np.concatenate([item_numbers(rows) * (facts.most_seeds + 1) + rows["seed"].to_numpy() for rows in valued])
+    jobs = np.concatenate(
+        [item_numbers(rows) * facts.most_seeds + rows["seed"].to_numpy() - facts.first_seed for rows in valued]
+    )
     return int(np.count_nonzero(np.bincount(jobs) == len(valued)))
 
 

@@ -122,6 +122,7 @@ def _say_the_same(candidate: RunFacts, other: RunFacts, match: Match) -> bool:
         return False
     ours = candidate.read_outputs(match.candidate.prompt, match.candidate.model)
     theirs = other.read_outputs(match.baseline.prompt, match.baseline.model)
+    theirs = theirs.with_columns(theirs["seed"] - other.first_seed + candidate.first_seed)
     both = ours.join(theirs, on=["item_id", "seed"])
     return both.height > 1 and bool(both["output"].eq_missing(both["output_right"]).all())
 

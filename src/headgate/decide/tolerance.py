@@ -58,18 +58,14 @@ def occurrences(facts: RunFacts, *, metric: Metric, cell: Cell, reproduce: str |
     import polars as pl
 
     wanted, of = reproduction(reproduce, seeds=facts.seeds)
+    looked_at = pl.col("seed") < facts.first_seed + of
     if metric.best is None:
         raise ConfigError(
             "has no bounds, so nothing is its best value", field="gates.zero_tolerance", value=metric.name
         )
-    values = checked_values(facts, metric, cell).filter(pl.col("seed") <= of)
+    values = checked_values(facts, metric, cell).filter(looked_at)
     bad = values.group_by("item_id").agg(bad=(pl.col("value") != metric.best).sum(), n=pl.len())
-    jobs = (
-        cell_rows(facts.results, cell, "item_id", "seed")
-        .filter(pl.col("seed") <= of)
-        .group_by("item_id")
-        .agg(rows=pl.len())
-    )
+    jobs = cell_rows(facts.results, cell, "item_id", "seed").filter(looked_at).group_by("item_id").agg(rows=pl.len())
     items = jobs.join(bad, on="item_id", how="left").with_columns(pl.col("bad", "n").fill_null(0))
     if items.is_empty():
         raise StatisticsError("no item has a row")

@@ -6,6 +6,8 @@ import contextlib
 import errno
 import fcntl
 import os
+import secrets
+import shutil
 import socket
 import sys
 from collections.abc import Generator
@@ -115,6 +117,58 @@ def remove(path: Path) -> None:
     """Unlink a file, durably; a file that is not there is fine."""
     path.unlink(missing_ok=True)
     sync_path(path.parent)
+
+
+@contextlib.contextmanager
+def staging(parent: Path) -> Generator[Path]:
+    """Yield an empty folder of this process's own, to be renamed into its place; else it goes when the block ends.
+
+    What killed processes left in ``parent`` is removed first: each folder is locked while its process lives.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with staging(Path(folder) / ".new") as staged:
+    ...         _ = (staged / "a").write_text("whole")
+    ...         _ = staged.rename(Path(folder) / "published")
+    ...     sorted(path.name for path in Path(folder).rglob("*"))
+    ['.new', 'a', 'published']
+    """
+    make_folder(parent)
+    for left in parent.iterdir():
+        _remove_left(left)
+    folder, handle = _own_folder(parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _own_folder(parent: Path) -> tuple[Path, int]:
+    """Make a folder and lock it; one that another process removed between the two is made again."""
+    while True:
+        folder = parent / secrets.token_hex(8)
+        folder.mkdir()
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, handle
+            os.close(handle)
+
+
+def _remove_left(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            pass  # its process is at work
+        finally:
+            os.close(handle)
 
 
 class FileLock:

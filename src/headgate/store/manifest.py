@@ -15,7 +15,7 @@ import msgspec
 
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import digest
-from headgate.plan import Plan, differing_keys
+from headgate.plan import Plan, differing_keys, plan_parts
 from headgate.prices import ModelPrice
 from headgate.shard import Shard
 from headgate.store.disk import naming, replace_bytes
@@ -60,17 +60,19 @@ class PlanFacts(msgspec.Struct, frozen=True, kw_only=True):
     models: dict[str, ModelFacts]
     seeds: int
     axis: str
+    first_seed: int = 1
 
     @property
     def parts(self) -> dict[str, object]:
         """The parts by name, as :attr:`headgate.plan.Plan.parts` has them."""
-        return {
-            "items": self.items.digest,
-            "prompts": {name: prompt.digest for name, prompt in self.prompts.items()},
-            "models": {name: model.digest for name, model in self.models.items()},
-            "seeds": self.seeds,
-            "axis": self.axis,
-        }
+        return plan_parts(
+            items=self.items.digest,
+            prompts={name: prompt.digest for name, prompt in self.prompts.items()},
+            models={name: model.digest for name, model in self.models.items()},
+            seeds=self.seeds,
+            first_seed=self.first_seed,
+            axis=self.axis,
+        )
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +211,7 @@ def _plan_facts(plan: Plan) -> PlanFacts:
         models=models,
         seeds=plan.seeds,
         axis=plan.axis,
+        first_seed=plan.first_seed,
     )
 
 

@@ -20,7 +20,7 @@ from headgate.store.index import JobKeys, done_keys, read_columns, superseded
 from headgate.store.journal import JournalLimits, JournalWriter
 from headgate.store.layout import RunFolder, generation_of
 from headgate.store.manifest import Manifest, read_manifest, write_manifest
-from headgate.store.part import read_batches
+from headgate.store.part import open_part, read_batches
 from headgate.store.scores import write_scores, writing_scores
 
 _BATCH_ROWS: Final = 16_384
@@ -178,6 +178,16 @@ def count_statuses(files: RunFolder) -> dict[str, int]:
         for pair in status.filter(make_mask(kept)).value_counts().to_pylist():
             counts[pair["values"]] += pair["counts"]
     return counts
+
+
+def unscored_files(files: RunFolder) -> Iterator[tuple[Path, int, int]]:
+    """Yield the score files that were not computed again after the last jobs ran: file, its scores, the answers."""
+    counts = count_statuses(files)
+    answers = counts["ok"] + counts["refused"]
+    for file in files.score_files():
+        rows = open_part(file).metadata.num_rows
+        if rows != answers:
+            yield file, rows, answers
 
 
 def lock_run(files: RunFolder) -> FileLock:

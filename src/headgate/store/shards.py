@@ -17,8 +17,8 @@ from headgate.shard import Shard
 from headgate.store.index import JobKeys, done_keys
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, PlanFacts, differences, read_manifest
-from headgate.store.part import RESTORE, open_part
-from headgate.store.run import count_statuses
+from headgate.store.part import RESTORE
+from headgate.store.run import unscored_files
 from headgate.store.verify import verify
 from headgate.suite.items import ItemFile
 
@@ -153,7 +153,7 @@ def _planned(plan: PlanFacts, items: bytes, shard: Shard) -> JobKeys:
         cell_key(prompt.digest, model.digest, seed)
         for prompt in plan.prompts.values()
         for model in plan.models.values()
-        for seed in range(1, plan.seeds + 1)
+        for seed in range(plan.first_seed, plan.first_seed + plan.seeds)
     ]
     starts = range(0, len(items), 16)[shard.items]
     ids = (make_job_id(items[start : start + 16], cell) for start in starts for cell in cells)
@@ -162,13 +162,9 @@ def _planned(plan: PlanFacts, items: bytes, shard: Shard) -> JobKeys:
 
 def _unscored(shard: ShardRun) -> Iterator[str]:
     """Name the scores that were not computed again after the last jobs ran."""
-    counts = count_statuses(shard.files)
-    answers = counts["ok"] + counts["refused"]
-    for file in shard.files.score_files():
-        rows = open_part(file).metadata.num_rows
-        if rows != answers:
-            again = f"headgate score {shlex.quote(str(shard.files.path))}"
-            yield f"{shard} has {rows:,} scores {file.stem} for {answers:,} answers; score it again: {again}"
+    for file, rows, answers in unscored_files(shard.files):
+        again = f"headgate score {shlex.quote(str(shard.files.path))}"
+        yield f"{shard} has {rows:,} scores {file.stem} for {answers:,} answers; score it again: {again}"
 
 
 def _unlike_scores(shards: Sequence[ShardRun]) -> Iterator[str]:

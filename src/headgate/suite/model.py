@@ -263,6 +263,14 @@ class Arm(Part):
         """The name on that axis."""
         return self.prompt or self.model or ""
 
+    def has_prompt(self, name: str) -> bool:
+        """Tell whether a prompt belongs to the arm."""
+        return self.prompt in {None, name}
+
+    def has_model(self, name: str) -> bool:
+        """Tell whether a model belongs to the arm."""
+        return self.model in {None, name}
+
 
 class Compare(Part):
     """Which two arms of this suite are compared."""
@@ -397,6 +405,8 @@ class Suite(Part):
         See the classes of the same name.
     seeds : int
         Replicates of every (item, prompt, model).
+    first_seed : int
+        Their numbers are ``first_seed`` and up.
     compare : Compare, optional
         The two arms.
 
@@ -426,6 +436,7 @@ class Suite(Part):
     models: list[Model] = Field(min_length=1, description="What answers")
     lanes: list[Lane] = Field(default_factory=list, description="Quotas; a model in no lane has one of its own")
     seeds: int = Field(1, ge=1, le=1000, description="Replicates of every (item, prompt, model)")
+    first_seed: int = Field(1, ge=1, le=1_000_000, description="Number of the first seed; others draw independently")
     scorers: list[Scorer] = Field(default_factory=list, description="How answers are scored")
     compare: Compare | None = Field(
         None, description="The two arms; without it gates are absolute, or meet another run"
