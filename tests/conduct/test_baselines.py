@@ -439,7 +439,9 @@ def cells(run):
 
 def test_a_check_asks_only_the_candidate_where_a_baseline_is_found(tmp_path, store, stored):
     done = hg.check(suite(), out=tmp_path / "run", baseline="auto", store=store)
-    assert (done.verdict.verdict, cells(done.run.path)) == ("pass", ["new"])
+    assert (done.verdict.verdict, cells(done.run.path)) == ("pass", ["new", "old"])
+    counts = hg.scan(done.run.path).collect()["prompt"].value_counts()
+    assert dict(counts.iter_rows()) == {"new": 120, "old": 12}  # a tenth of the baseline, to see that it stands
     assert done.verdict.baseline.run == stored.address
 
 
