@@ -123,6 +123,15 @@ def test_a_token_that_is_no_reference_is_not_shown_in_clear_and_stops_nothing_el
     assert "--token" in ran.stderr
 
 
+def test_a_token_that_can_be_none_is_a_warning(tmp_path):
+    judged(tmp_path, "pass")
+    environ = PREDEFINED | {"CI_API_V4_URL": "http://127.0.0.1:9", "HEADGATE_GITLAB_TOKEN": "glpat\u00e9"}
+    ran = call("ci", "gitlab", "run", cwd=tmp_path, **environ)
+    assert ran.returncode == 0
+    assert "warning: no note: " in ran.stderr
+    assert "glpat" not in ran.stderr
+
+
 def test_gate_and_check_write_junit(tmp_path):
     assert run_command(["init", str(tmp_path), "--quiet"]) == 0
     suite, run = tmp_path / "suite.yaml", tmp_path / "run"

@@ -71,9 +71,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdou
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
-app.add_typer(ci)
-
-
 @app.callback(invoke_without_command=True)
 def headgate(
     *,

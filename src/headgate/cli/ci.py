@@ -18,11 +18,6 @@ ci = typer.Typer(
 )
 
 
-@ci.callback()
-def systems() -> None:
-    """Keep the name of the system a command, even if there is one only."""
-
-
 @ci.command()
 def github(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Run directory, or a verdict file.")] = None,

@@ -7,12 +7,15 @@ import os
 import sys
 from pathlib import Path
 
+from headgate.ci.gitlab.api import GitLab
+from headgate.ci.gitlab.notes import NoteRefused, check_reference, find_token, marker, merge_request, upsert_note
 from headgate.ci.gitlab.reports import note_page, write_reports
 from headgate.ci.stored import Stored, read_stored
 from headgate.cli.commands import check_mapping, map_inconclusive
 from headgate.cli.output import print_json, print_line
 from headgate.decide.table import one_line
 from headgate.errors import ConfigError
+from headgate.execute.secret import Secret
 
 
 def report_gitlab(
@@ -30,6 +33,7 @@ def report_gitlab(
     check_mapping(on_inconclusive)
     if note not in {"auto", "never"}:
         raise ConfigError("is unknown", field="--note", value=note, mend="use auto or never")
+    check_reference(token)
     stored = read_stored(run, ended=ended)
     stored = Stored(map_inconclusive(stored.verdict, on_inconclusive), stored.manifest)
     verdict, files = stored.verdict, write_reports(stored, out)
@@ -45,23 +49,19 @@ def report_gitlab(
 
 def _write_note(stored: Stored, reference: str) -> str:
     """Return what became of the note, in a few words."""
-    from headgate.ci.gitlab.api import GitLab
-    from headgate.ci.gitlab.notes import NoteRefused, find_token, marker, merge_request, upsert_note
-
-    found, token = merge_request(), find_token(reference)
+    found = merge_request()
     if found is None:
         return "this pipeline is for no merge request"
-    if token is None:
-        return f"{reference} is not set"
-    mark = marker(stored.name, os.environ.get("HEADGATE_NAME", ""))
+    mark = marker(os.environ.get("HEADGATE_NAME") or stored.name)
 
-    async def write() -> str:
+    async def write(token: Secret) -> str:
         async with GitLab(os.environ.get("CI_API_V4_URL", ""), header="PRIVATE-TOKEN", token=token) as gitlab:
             project, number = found
             return await upsert_note(gitlab, project=project, number=number, mark=mark, page=note_page(stored.verdict))
 
     try:
-        return asyncio.run(write())
+        token = find_token(reference)
+        return f"{reference} is not set" if token is None else asyncio.run(write(token))
     except (NoteRefused, ConfigError) as error:
         sys.stderr.write(f"headgate: warning: no note: {one_line(str(error), limit=300)}\n")
         return "refused"

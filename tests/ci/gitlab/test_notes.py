@@ -7,7 +7,7 @@ from hypothesis import given
 
 from fake_gitlab import OTHER, FakeGitLab, client, serve
 from hand_made_verdicts import hostile
-from headgate.ci.gitlab.notes import NoteRefused, find_token, marker, merge_request, upsert_note
+from headgate.ci.gitlab.notes import NoteRefused, check_reference, find_token, marker, merge_request, upsert_note
 from headgate.errors import ConfigError
 
 MARK = marker("support-bot", "headgate")
@@ -55,6 +55,14 @@ def test_a_marker_that_someone_else_wrote_is_no_note_of_ours():
     assert len(fake.notes) == 4
 
 
+@pytest.mark.parametrize("note", [b"[1]", b"[{}]", b'[{"author": {"id": 7}}]', b'[{"author": null}]'])
+def test_notes_that_are_none_are_refused(note):
+    fake = FakeGitLab()
+    fake.faults = [(200, {}, b'{"id": 7}'), (200, {}, note)]
+    with pytest.raises(NoteRefused, match="not what its API says"):
+        write(fake)
+
+
 def test_suites_have_notes_of_their_own():
     fake = FakeGitLab()
     assert [write(fake, mark=marker(name)) for name in ("a", "b", "a")] == ["written", "written", "replaced"]
@@ -75,7 +83,14 @@ def test_a_wrong_token_is_refused_and_never_shown():
 
 
 @pytest.mark.parametrize(
-    "fault", [(404, {}, b"{}"), (302, {"Location": "https://evil.test"}, b""), (200, {}, b"<html>"), (200, {}, b"[]")]
+    "fault",
+    [
+        (404, {}, b"{}"),
+        (302, {"Location": "https://evil.test"}, b""),
+        (200, {}, b"<html>"),
+        (200, {}, b"[]"),
+        (200, {}, b"{}"),
+    ],
 )
 def test_what_is_no_answer_of_the_api_is_refused(fault):
     fake = FakeGitLab()
@@ -106,5 +121,6 @@ def test_a_token_stands_in_the_environment_alone(monkeypatch):
     monkeypatch.setenv("MY_TOKEN", " ")
     assert find_token("env:MY_TOKEN") is None
     for reference in ("glpat-1", "file:token", "env:"):
-        with pytest.raises(ConfigError, match="--token"):
-            find_token(reference)
+        with pytest.raises(ConfigError, match="--token: names no variable") as refused:
+            check_reference(reference)
+        assert "glpat" not in str(refused.value)

@@ -151,6 +151,12 @@ def test_a_stored_baseline_is_not_asked_again(repository):
     assert verdict["baseline"]["run"] == "baselines/main"
 
 
+def test_a_version_that_cannot_be_installed_is_no_verdict(repository):
+    change(repository, ".gitlab-ci.yml", "suite: suite.yaml", "suite: suite.yaml\n      version: 99.9.9")
+    shown = pipeline(repository, code=0)
+    assert re.search(r"headgate\s+finished in .* FAIL 3\b", shown)
+
+
 def test_a_mistake_in_the_suite_is_no_verdict_and_is_reported(repository):
     change(repository, "suite.yaml", "metric: correct", "metric: corect")
     shown = pipeline(repository, code=0)

@@ -118,9 +118,9 @@ class GitLab:
         answer: httpx.Response = await retrying(once)
         return answer
 
-    def stream(self, path: str, *, with_token: bool = True, url: str | None = None) -> Any:
+    def stream(self, path: str, *, url: str | None = None) -> Any:
         """Open a download, from the API or from the URL that it named; only the API gets the token."""
-        headers = self._revealed() if with_token and url is None else {}
+        headers = self._revealed() if url is None else {}
         return self._client.stream("GET", url or self.url + path, headers=headers)
 
     def _revealed(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from headgate.identity import digest
 REFERENCE: Final = "env:HEADGATE_GITLAB_TOKEN"
 _PER_PAGE: Final = 100
 _MOST_PAGES: Final = 100
+_STRANGE: Final = "GitLab's answer is not what its API says"
 
 
 class NoteRefused(Exception):
@@ -34,17 +35,28 @@ def marker(*parts: str) -> str:
     return f"<!-- headgate note {digest(list(parts))} -->"
 
 
+def check_reference(reference: str) -> None:
+    """Refuse a reference to a token that is not ``env:NAME``.
+
+    Raises
+    ------
+    ConfigError
+        Without its text, which may be the token itself.
+    """
+    scheme, _, name = reference.partition(":")
+    if scheme != "env" or not name:
+        raise ConfigError("names no variable", field="--token", mend=f"write it like {REFERENCE}")
+
+
 def find_token(reference: str = REFERENCE) -> Secret | None:
     """Return the token that a reference names; None if its variable is not set, as for merge requests from forks.
 
     Raises
     ------
     ConfigError
-        If it is not ``env:NAME``.
+        If what it names can be no token.
     """
-    scheme, _, name = reference.partition(":")
-    if scheme != "env" or not name:
-        raise ConfigError("names no variable", field="--token", value=reference, mend=f"write it like {REFERENCE}")
+    name = reference.removeprefix("env:")
     return resolve_secret(reference, base=Path(), field="--token") if os.environ.get(name, "").strip() else None
 
 
@@ -88,7 +100,7 @@ async def upsert_note(gitlab: GitLab, *, project: str, number: str, mark: str, p
     notes = f"/projects/{project}/merge_requests/{number}/notes"
     body = {"body": f"{mark}\n{page}"}
     try:
-        author = _checked(await gitlab.send("GET", "/user")).get("id")
+        author = _checked(await gitlab.send("GET", "/user"))["id"]
         found = await _find(gitlab, notes, mark=mark, author=author)
         if found is None:
             _checked(await gitlab.send("POST", notes, json=body))
@@ -96,6 +108,8 @@ async def upsert_note(gitlab: GitLab, *, project: str, number: str, mark: str, p
         _checked(await gitlab.send("PUT", f"{notes}/{found}", json=body))
     except httpx.HTTPError as error:
         raise NoteRefused(f"GitLab cannot be reached: {type(error).__name__}") from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NoteRefused(_STRANGE) from error
     return "replaced"
 
 
@@ -123,5 +137,5 @@ def _checked(answer: httpx.Response, *, kind: type = dict) -> Any:
     except ValueError:
         data = None
     if not isinstance(data, kind):
-        raise NoteRefused("GitLab's answer is not what its API says")
+        raise NoteRefused(_STRANGE)
     return data
