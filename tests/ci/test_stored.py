@@ -29,19 +29,28 @@ def test_the_manifest_names_the_suite(tmp_path):
 @pytest.mark.parametrize(
     ("ended", "code", "said"),
     [
-        (None, 3, "no verdict: verdict.json is not there; see the log of the job"),
-        (0, 3, "no verdict: verdict.json is not there; see the log of the job"),
-        (1, 3, "no verdict: verdict.json is not there; the command before ended with 1; see the log of the job"),
-        (20, 3, "no verdict: verdict.json is not there; the command before ended with 20; see the log of the job"),
-        (2, 2, "the command before ended with 2 (usage or configuration error)"),
-        (3, 3, "the command before ended with 3 (no verdict was possible)"),
-        (130, 130, "the command before ended with 130 (interrupted)"),
-        (137, 137, "the command before ended with 137"),
+        (
+            None,
+            3,
+            "verdict.json is not there; the command that writes it was interrupted or failed; see the log",
+        ),
+        (0, 3, "verdict.json is not there; the command ended with exit code 0; see the log of the job"),
+        (
+            1,
+            3,
+            "verdict.json is not there; the command ended with exit code 1: a fault, or a Python error; see",
+        ),
+        (20, 3, "verdict.json is not there; the command ended with exit code 20; see the log of the job"),
+        (2, 2, "the command ended with exit code 2: a usage or configuration error"),
+        (3, 3, "the command ended with exit code 3: no verdict was possible"),
+        (130, 130, "the command ended with exit code 130: interrupted, resumable"),
+        (137, 137, "the command ended with exit code 137: it was ended from outside"),
     ],
 )
 def test_without_a_verdict_it_is_invalid_and_no_code_reads_as_one(tmp_path, ended, code, said):
     verdict = read_stored(tmp_path / "nowhere", ended=ended).verdict
     assert (verdict.verdict, verdict.exit_code, verdict.metrics) == ("invalid", code, [])
+    assert verdict.reason.startswith("no verdict: ")
     assert said in verdict.reason
 
 
@@ -51,7 +60,7 @@ def test_a_damaged_verdict_is_none(tmp_path, data):
     (tmp_path / "manifest.json").write_bytes(data)
     verdict = read_stored(tmp_path).verdict
     assert (verdict.verdict, verdict.exit_code) == ("invalid", 3)
-    assert "verdict.json cannot be read" in verdict.reason
+    assert verdict.reason.startswith(f"no verdict: {tmp_path}/verdict.json: ")
 
 
 @pytest.mark.parametrize(("word", "code"), [("fail", 0), ("invalid", 0), ("pass", 1), ("inconclusive", 3)])
@@ -59,7 +68,7 @@ def test_a_verdict_whose_code_is_not_that_of_its_word_is_none(tmp_path, word, co
     (tmp_path / "verdict.json").write_bytes(make_verdict(make_row(word), exit_code=code).to_json())
     verdict = read_stored(tmp_path).verdict
     assert (verdict.verdict, verdict.exit_code) == ("invalid", 3)
-    assert "contradicts itself" in verdict.reason
+    assert f"is not that of {word}" in verdict.reason
 
 
 @pytest.mark.parametrize("code", [0, 1, 20])
@@ -72,12 +81,12 @@ def test_a_verdict_of_an_earlier_run_is_none(tmp_path):
     (tmp_path / "verdict.json").write_bytes(make_verdict(make_row("pass")).to_json())
     verdict = read_stored(tmp_path, ended=3).verdict
     assert (verdict.verdict, verdict.exit_code) == ("invalid", 3)
-    assert "verdict.json is of an earlier run; the command before ended with 3" in verdict.reason
+    assert "verdict.json is of an earlier run; the command ended with exit code 3" in verdict.reason
 
 
 def test_a_pass_whose_rows_do_not_pass_is_none(tmp_path):
     for row in (make_row("fail"), make_row("inconclusive")):
         (tmp_path / "verdict.json").write_bytes(make_verdict(row, verdict="pass").to_json())
-        assert "contradicts itself" in read_stored(tmp_path).verdict.reason
+        assert "says pass, and a blocking row does not" in read_stored(tmp_path).verdict.reason
     (tmp_path / "verdict.json").write_bytes(make_verdict(make_row(), make_row("fail", tier="warning")).to_json())
     assert read_stored(tmp_path).verdict.verdict == "pass"

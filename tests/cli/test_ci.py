@@ -53,7 +53,7 @@ def test_without_a_verdict_it_reports_and_leaves_with_no_verdicts_code(tmp_path,
     words = [] if ended is None else ["--ended", ended]
     ran = call("ci", "gitlab", "run", *words, cwd=tmp_path)
     assert ran.returncode == code
-    assert ran.stdout.startswith("INVALID: no verdict: verdict.json is not there")
+    assert ran.stdout.startswith("INVALID: no verdict: run/verdict.json is not there")
     assert ET.parse(tmp_path / "headgate-reports" / "junit.xml").getroot().get("errors") == "1"
 
 
