@@ -31,6 +31,7 @@ from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, Pyt
 
 __all__ = [
     "BUILTIN_METRICS",
+    "STATUS_RATES",
     "Arm",
     "Budget",
     "Compare",
@@ -56,8 +57,11 @@ __all__ = [
     "callable_name",
 ]
 
-BUILTIN_METRICS: tuple[str, ...] = ("latency_s", "cost_usd", "output_tokens", "error_rate")
+BUILTIN_METRICS: tuple[str, ...] = ("latency_s", "cost_usd", "output_tokens", "error_rate", "refusal_rate")
 """Metrics that need no scorer; lower is better for all of them."""
+
+STATUS_RATES: dict[str, str] = {"error_rate": "error", "refusal_rate": "refused"}
+"""Metrics that are the share of jobs with a status: errors among all jobs, refusals among those that were answered."""
 
 
 class Items(Part):
