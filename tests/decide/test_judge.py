@@ -383,7 +383,9 @@ def test_the_error_rate_is_a_metric():
 def test_the_refusal_rate_is_a_metric_of_the_answered_jobs():
     run = arms(ONES, ONES)
     refused = pl.col("job_id").is_in(jobs("new", [3, 4]))
-    run = changed(run, results=run.results.with_columns(status=pl.when(refused).then(pl.lit("refused")).otherwise("status")))
+    run = changed(
+        run, results=run.results.with_columns(status=pl.when(refused).then(pl.lit("refused")).otherwise("status"))
+    )
     low, high = judge(run, gate("refusal_rate", max=0.1), gate("refusal_rate", margin=0.1)).metrics
     assert (low.estimate, low.verdict) == (0.01, "pass")
     assert (high.estimate, high.verdict) == (0.01, "pass")

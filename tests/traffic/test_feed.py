@@ -25,7 +25,9 @@ def write(path, *numbers, mode="a"):
 
 
 def feed(*places, marks=(), read="plain"):
-    return Feed([open_storage(str(place)) for place in places], READERS[read], columns={}, marks=marks, clock=lambda: NOW)
+    return Feed(
+        [open_storage(str(place)) for place in places], READERS[read], columns={}, marks=marks, clock=lambda: NOW
+    )
 
 
 def ids(batch):

@@ -1,47 +1,30 @@
 """A canary against stable on live traffic: evidence that may be looked at after every request, gate by gate.
 
-Traffic is unpaired and has no end, so there is no plan of looks. Each gate keeps a game of bets: that the canary is worse
-(to roll it back), and that it is not worse by the margin (to promote it). Either is wrong, ever, with probability at
-most alpha, however often one looks.
+Traffic is unpaired and has no end, so there is no plan of looks. Each gate keeps a game of bets: that the canary is
+worse (to roll it back), and that it is not worse by the margin (to promote it). Either is wrong, ever, with probability
+at most alpha, however often one looks.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from headgate.decide.games import Bounded, Game, Unbounded, Word
 from headgate.decide.metric import Metric, metric_of
 from headgate.decide.rows import declared
-from headgate.decide.verdict import WORST_FIRST, MetricRow
+from headgate.decide.verdict import MetricRow
 from headgate.errors import ConfigError, StatisticsError
-from headgate.stats.values import Floats
 from headgate.suite.model import Gate, Policy, Scorer
+from headgate.traffic.units import Units
 
 CHUNK: Final = 25
 """Values that are judged at once: what is decided does not hang on how the traffic was cut into batches."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
-    """Independent units of traffic (requests, or conversations), in the order of time.
-
-    Attributes
-    ----------
-    canary : ndarray of bool, shape (n_units,)
-        Whether the unit met the canary.
-    values : mapping of str to ndarray, shape (n_units,)
-        By metric; nan where a unit has no value.
-    """
-
-    canary: NDArray[np.bool_]
-    values: Mapping[str, Floats]
 
 
 class Sum(msgspec.Struct, frozen=True, gc=False):
@@ -94,6 +77,10 @@ class Question:
     ----------
     alpha : float
         For promoting; ``n_tests`` gates share it for rolling back.
+    strict : bool
+        A margin fails only when the canary is surely worse by more than it.
+    min_units : int
+        Values of each arm before it may pass.
     """
 
     gate: Gate
@@ -101,6 +88,7 @@ class Question:
     alpha: float
     n_tests: int
     strict: bool = False
+    min_units: int = 1
 
     @property
     def is_relative(self) -> bool:
@@ -163,6 +151,9 @@ class Question:
         word = seen.word
         if self.gate.rule == "zero_tolerance" and word != "fail":
             word = "inconclusive" if absent else "pass"
+        fewest = min(seen.canary.n, seen.stable.n) if self.is_relative else seen.canary.n
+        if word == "pass" and fewest < self.min_units:
+            word = "inconclusive"
         if drifted:
             word = "inconclusive"
         return MetricRow(
@@ -272,25 +263,24 @@ class Question:
         if "drift" in flags:
             return "the traffic has changed on the way: no one difference fits all of it"
         if self.gate.rule == "zero_tolerance":
-            return "it was seen" if word == "fail" else f"not seen in {seen.canary.n} units"
+            few = f"; at least {self.min_units} are wanted" if word == "inconclusive" else ""
+            return "it was seen" if word == "fail" else f"not seen in {seen.canary.n} units{few}"
+        if seen.word == "pass" and word == "inconclusive":
+            return f"shown to keep the bound, on fewer than {self.min_units} units of an arm"
         shown = {"pass": "shown to keep the bound", "fail": "shown to be worse"}
         return shown.get(word, "not enough traffic to tell")
 
 
-def questions_of(gates: Sequence[Gate], scorers: Sequence[Scorer], policy: Policy) -> list[Question]:
+def questions_of(
+    gates: Sequence[Gate], scorers: Sequence[Scorer], policy: Policy, *, min_units: int = 1
+) -> list[Question]:
     """Return the gates as questions to live traffic.
 
     Raises
     ------
     ConfigError
-        If a metric is unknown, or a gate asks for what traffic does not have: slices, chosen items, an anchor, seeds.
+        If a metric is unknown.
     """
-    for gate in gates:
-        for field in ("slices", "where", "reproduce"):
-            if getattr(gate, field):
-                raise ConfigError("cannot be asked of live traffic", field=f"gates.{field}", value=gate.metric)
-        if gate.against == "anchor":
-            raise ConfigError("cannot be asked of live traffic", field="gates.against", value="anchor")
     tests = sum(gate.tier == "blocking" and gate.rule != "zero_tolerance" for gate in gates)
     return [
         Question(
@@ -299,16 +289,7 @@ def questions_of(gates: Sequence[Gate], scorers: Sequence[Scorer], policy: Polic
             alpha=policy.alpha,
             n_tests=max(tests, 1) if gate.tier == "blocking" else 1,
             strict=policy.fail_rule == "beyond_margin",
+            min_units=min_units,
         )
         for gate in gates
     ]
-
-
-def worst_word(rows: Sequence[MetricRow]) -> tuple[Literal["pass", "fail", "inconclusive", "invalid"], str]:
-    """Return the word of the worst blocking row, and its reason."""
-    blocking = [row for row in rows if row.tier == "blocking"]
-    if not blocking:
-        return "pass", "no gate of tier `blocking` stands in the way"
-    word = next(word for word in WORST_FIRST if any(row.verdict == word for row in blocking))
-    row = next(row for row in blocking if row.verdict == word)
-    return word, f"{row.name}: {row.reason}" if word != "pass" else f"all {len(blocking)} blocking rows pass"

@@ -1,4 +1,4 @@
-"""Bets that may be looked at whenever one likes: is the mean above a floor, is it below a ceiling?"""
+"""Bets that may be looked at whenever one likes: that a mean is above a floor, and that it is below a ceiling."""
 
 from __future__ import annotations
 

@@ -153,7 +153,9 @@ class Feed:
             mark = self._marks.get(key)
             return (mark is None or not mark.done) and self._broken.get(key) != file.version
         if key not in self._marks:
-            same = (mark for mark in left if 0 < mark.offset <= file.size and mark.head_size and self._begins(key, mark))
+            same = (
+                mark for mark in left if 0 < mark.offset <= file.size and mark.head_size and self._begins(key, mark)
+            )
             if (mark := next(same, None)) is not None:
                 self._marks[key] = mark
         return self._marks.get(key, Mark()).offset < file.size
