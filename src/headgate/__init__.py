@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from headgate import stats, testing
     from headgate.api import (
+        Canary,
         Estimate,
         Result,
         Run,
         Suite,
         Verdict,
+        canary,
+        canary_async,
         check,
         check_async,
         compare,
         gate,
+        load_canary,
         load_suite,
         merge,
         run,
@@ -30,16 +34,20 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Canary",
     "Estimate",
     "Result",
     "Run",
     "Suite",
     "Verdict",
     "__version__",
+    "canary",
+    "canary_async",
     "check",
     "check_async",
     "compare",
     "gate",
+    "load_canary",
     "load_suite",
     "merge",
     "run",

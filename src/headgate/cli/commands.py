@@ -85,12 +85,12 @@ def gate_run(
     quiet: bool,
 ) -> int:
     """Judge a run, write the verdict, and return its exit code."""
-    _known_mapping(on_inconclusive)
+    known_mapping(on_inconclusive)
     declared = None if suite is None else hg.load_suite(suite)
     verdict = hg.gate(run, baseline=baseline, anchor=anchor, suite=declared, candidate=candidate)
-    verdict = _mapped(verdict, on_inconclusive)
+    verdict = mapped(verdict, on_inconclusive)
     _write_files(verdict, files, run)
-    _tell(verdict, json=json, quiet=quiet)
+    tell(verdict, json=json, quiet=quiet)
     return verdict.exit_code
 
 
@@ -137,26 +137,27 @@ def check_suite(
     quiet: bool,
 ) -> int:
     """Run a suite until its verdict stands, write the verdict, and return its exit code."""
-    _known_mapping(on_inconclusive)
+    known_mapping(on_inconclusive)
     suite = hg.load_suite(path)
     if max_minutes is not None:
         suite = suite.model_copy(update={"budget": suite.budget.model_copy(update={"max_minutes": max_minutes})})
     done = check_shown(suite, out=out or Path("runs") / suite.name, options=options, quiet=quiet)
-    verdict = _mapped(done.verdict, on_inconclusive)
+    verdict = mapped(done.verdict, on_inconclusive)
     _write_files(verdict, files, done.run.path)
-    _tell(verdict, json=json, quiet=quiet)
+    tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
         _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
     return verdict.exit_code
 
 
-def _known_mapping(on_inconclusive: str | None) -> None:
+def known_mapping(on_inconclusive: str | None) -> None:
+    """Refuse a mapping of exit code 20 that is none."""
     if on_inconclusive not in {None, "keep", "pass", "fail"}:
         raise ConfigError("is unknown", field="--on-inconclusive", value=on_inconclusive, mend="use keep, pass or fail")
 
 
-def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
+def mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
     """Return the verdict with the exit code that an inconclusive one is to have."""
     if on_inconclusive is None or verdict.verdict != "inconclusive":
         return verdict
@@ -164,7 +165,8 @@ def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
     return msgspec.structs.replace(verdict, exit_code=mapped)
 
 
-def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
+def tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
+    """Print a verdict."""
     if json:
         _print(verdict.to_json().decode().rstrip())
     elif not quiet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from headgate.traffic.units import Flow, is_sampled, key_of
 
 STEP: Final = 2000
 """Rows of one step."""
+SAVED_S: Final = 5.0
+"""Seconds between two savings while there is more to read."""
 
 _COUNTED: Final = ("latency_s", "cost_usd", "output_tokens")
 
@@ -229,6 +232,48 @@ class Watcher:
                     self._sight.arms[canary].unscored += 1
                 else:
                     values[place] = score
+
+
+async def watch(
+    watcher: Watcher,
+    *,
+    max_minutes: float = 0.0,
+    poll_s: float = 5.0,
+    on_verdict: Callable[[Verdict], object] | None = None,
+) -> Verdict:
+    """Read all that is there, and then what comes, until the verdict stands or the time is over.
+
+    Parameters
+    ----------
+    max_minutes : float
+        0: only what is there now.
+    poll_s : float
+        Seconds between two looks at the sources.
+    on_verdict : callable, optional
+        Receives the verdict after each look.
+
+    Returns
+    -------
+    Verdict
+        As it was saved.
+    """
+    end = time.monotonic() + 60 * max_minutes
+    while True:
+        saved = time.monotonic()
+        while await watcher.step():
+            if time.monotonic() - saved > SAVED_S:
+                watcher.save()
+                saved = time.monotonic()
+                if max_minutes and saved > end:
+                    break
+        watcher.save()
+        verdict = watcher.verdict()
+        if on_verdict is not None:
+            on_verdict(verdict)
+        left = end - time.monotonic()
+        if verdict.verdict in {"pass", "fail"} or left <= 0:
+            return verdict
+        await asyncio.sleep(min(poll_s, left))
 
 
 def _built_in(row: Row, name: str) -> float:

@@ -148,7 +148,7 @@ def _row_target(template: Template, row: Row) -> str | None:
     if template.source.replace(" ", "") == "{{target}}":
         return row.target
     try:
-        return template.render(_row_columns(row))
+        return template.render(_row_columns(row) if template.variables else {})
     except ConfigError:  # this row lacks a column: it cannot be scored, and others can
         return None
 

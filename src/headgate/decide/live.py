@@ -189,7 +189,7 @@ def _facts(place: str, arm: ArmSeen, digest: str) -> ArmFacts:
 
 def _traffic(arm: ArmSeen, left: Passed) -> ArmTraffic:
     return ArmTraffic(
-        rows=arm.rows,
+        rows=arm.rows + left.late + left.duplicate,
         units=left.units,
         late=left.late,
         duplicate=left.duplicate,

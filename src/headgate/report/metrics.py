@@ -8,7 +8,7 @@ from typing import Final
 from headgate.execute.statistics import EngineStatistics, LaneStatistics
 
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_Sample = tuple[Mapping[str, str], float]
+Sample = tuple[Mapping[str, str], float]
 
 
 def format_metrics(
@@ -44,11 +44,11 @@ def format_metrics(
     Prometheus, Exposition formats, text-based format.
     """  # noqa: E501
     lines = [
-        *_family("run_info", "gauge", "The run that wrote this.", [(run, 1)]),
-        *_family("running", "gauge", "1 while the run is under way.", [({}, running)]),
-        *_family("jobs_planned", "gauge", "Jobs that this call runs.", [({}, jobs)]),
-        *_family("rows_pending", "gauge", "Rows that are not on the disk yet.", [({}, rows_pending)]),
-        *_family("idle_seconds", "gauge", "Seconds since a job, an attempt or a commit ended.", [({}, idle_s)]),
+        *family("run_info", "gauge", "The run that wrote this.", [(run, 1)]),
+        *family("running", "gauge", "1 while the run is under way.", [({}, running)]),
+        *family("jobs_planned", "gauge", "Jobs that this call runs.", [({}, jobs)]),
+        *family("rows_pending", "gauge", "Rows that are not on the disk yet.", [({}, rows_pending)]),
+        *family("idle_seconds", "gauge", "Seconds since a job, an attempt or a commit ended.", [({}, idle_s)]),
         *_engine(statistics),
         *_lanes(statistics.lanes),
     ]
@@ -58,22 +58,22 @@ def format_metrics(
 def _engine(now: EngineStatistics) -> Iterator[str]:
     statuses = {"ok": now.ok, "refused": now.refused, "error": sum(now.errors.values())}
     tokens = {"input": now.input_tokens, "output": now.output_tokens}
-    yield from _family("elapsed_seconds", "gauge", "Seconds at work.", [({}, now.elapsed_s)])
-    yield from _family("jobs_total", "counter", "Jobs that have a result.", _by("status", statuses))
-    yield from _family("errors_total", "counter", "Errored jobs.", _by("kind", now.errors))
-    yield from _family("attempts_total", "counter", "Requests sent.", [({}, now.attempts)])
-    yield from _family("failures_total", "counter", "Failed attempts, retried or not.", _by("kind", now.failures))
-    yield from _family("tokens_total", "counter", "Tokens of the answers that count.", _by("type", tokens))
-    yield from _family("event_loop_lag_seconds", "gauge", "How late the event loop is, lately.", [({}, now.lag_s)])
+    yield from family("elapsed_seconds", "gauge", "Seconds at work.", [({}, now.elapsed_s)])
+    yield from family("jobs_total", "counter", "Jobs that have a result.", _by("status", statuses))
+    yield from family("errors_total", "counter", "Errored jobs.", _by("kind", now.errors))
+    yield from family("attempts_total", "counter", "Requests sent.", [({}, now.attempts)])
+    yield from family("failures_total", "counter", "Failed attempts, retried or not.", _by("kind", now.failures))
+    yield from family("tokens_total", "counter", "Tokens of the answers that count.", _by("type", tokens))
+    yield from family("event_loop_lag_seconds", "gauge", "How late the event loop is, lately.", [({}, now.lag_s)])
     most = "How late the event loop was at the worst."
-    yield from _family("event_loop_lag_max_seconds", "gauge", most, [({}, now.most_lag_s)])
+    yield from family("event_loop_lag_max_seconds", "gauge", most, [({}, now.most_lag_s)])
 
 
 def _lanes(lanes: Iterable[LaneStatistics]) -> Iterator[str]:
     named = [("+".join(lane.models), lane) for lane in lanes]
 
     def gauge(name: str, said: str, field: str) -> Iterator[str]:
-        return _family(name, "gauge", said, [({"lane": models}, getattr(lane, field)) for models, lane in named])
+        return family(name, "gauge", said, [({"lane": models}, getattr(lane, field)) for models, lane in named])
 
     yield from gauge("in_flight", "Attempts under way.", "in_flight")
     yield from gauge("concurrency_limit", "Attempts that may be under way now.", "allowed")
@@ -82,21 +82,22 @@ def _lanes(lanes: Iterable[LaneStatistics]) -> Iterator[str]:
     yield from gauge("deferred", "Jobs put behind the others.", "deferred")
     yield from gauge("paused_seconds", "Seconds that Retry-After still holds the lane.", "paused_s")
     limits = [({"lane": models, **label}, limit) for models, lane in named for label, limit in _limits(lane)]
-    yield from _family("limit_per_minute", "gauge", "What the quota allows now.", limits)
+    yield from family("limit_per_minute", "gauge", "What the quota allows now.", limits)
 
 
-def _limits(lane: LaneStatistics) -> Iterator[_Sample]:
+def _limits(lane: LaneStatistics) -> Iterator[Sample]:
     for dimension in ("requests", "tokens", "input_tokens", "output_tokens"):
         limit: float | None = getattr(lane, f"{dimension}_per_minute")
         if limit is not None:
             yield {"dimension": dimension}, limit
 
 
-def _by(label: str, counts: Mapping[str, int]) -> list[_Sample]:
+def _by(label: str, counts: Mapping[str, int]) -> list[Sample]:
     return [({label: value}, number) for value, number in counts.items()]
 
 
-def _family(name: str, kind: str, said: str, samples: Iterable[_Sample]) -> Iterator[str]:
+def family(name: str, kind: str, said: str, samples: Iterable[Sample]) -> Iterator[str]:
+    """Yield the lines of one metric; its name is given without the prefix."""
     yield f"# HELP headgate_{name} {said}"
     yield f"# TYPE headgate_{name} {kind}"
     for labels, value in samples:

@@ -1,4 +1,4 @@
-"""The suite file: YAML, TOML or JSON to a validated :class:`~headgate.suite.model.Suite`."""
+"""The files that a user writes, YAML, TOML or JSON: a suite, a canary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from headgate.errors import ConfigError
-from headgate.suite.documents import read_document
+from headgate.suite.canary import Canary
+from headgate.suite.documents import Document, read_document
 from headgate.suite.model import Suite
 
 
@@ -42,8 +43,28 @@ def load_suite(path: str | Path) -> Suite:
     >>> suite.name, suite.items.rows, suite.file.name
     ('sums', [{'question': 'one and one', 'target': '2'}], 'suite.yaml')
     """
+    document = _mapping(path)
+    return Suite.model_validate(document.data, context=document)
+
+
+def load_canary(path: str | Path) -> Canary:
+    r"""Read a canary file; as :func:`load_suite`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "canary.toml")
+    ...     _ = file.write_text('name = "bot"\ntraffic = {stable = "v1", canary = "v2"}')
+    ...     load_canary(file).traffic.canary
+    'v2'
+    """
+    document = _mapping(path)
+    return Canary.model_validate(document.data, context=document)
+
+
+def _mapping(path: str | Path) -> Document:
     document = read_document(Path(path))
     if not isinstance(document.data, dict):
         raise ConfigError("is empty" if document.data is None else "is not a mapping", file=document.file)
-    fields = {key: value for key, value in document.data.items() if key != "$schema"}
-    return Suite.model_validate(fields, context=replace(document, data=fields))
+    return replace(document, data={key: value for key, value in document.data.items() if key != "$schema"})
