@@ -145,7 +145,9 @@ def test_traces_are_received_plain_and_packed(tmp_path):
         return {"traceId": arm, "spanId": str(k), **times, "attributes": pairs}
 
     def request(k):
-        resource = [{"key": "k8s.pod.label.rollouts-pod-template-hash", "value": {"stringValue": arm}} for arm in ("v1",)]
+        resource = [
+            {"key": "k8s.pod.label.rollouts-pod-template-hash", "value": {"stringValue": arm}} for arm in ("v1",)
+        ]
         return {"resourceSpans": [{"resource": {"attributes": resource}, "scopeSpans": [{"spans": [span("v1", k)]}]}]}
 
     arm = "k8s.pod.label.rollouts-pod-template-hash"
