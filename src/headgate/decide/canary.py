@@ -154,8 +154,10 @@ class Question:
         fewest = min(seen.canary.n, seen.stable.n) if self.is_relative else seen.canary.n
         if word == "pass" and fewest < self.min_units:
             word = "inconclusive"
-        if drifted:
-            word = "inconclusive"
+        if seen.game is not None and drifted:
+            # No one mean fits, so nothing is promised; that the canary was worse at a time holds all the same.
+            failed = seen.game.has_failed(alpha=self.alpha, n_tests=self.n_tests)
+            word = "fail" if failed else "inconclusive"
         return MetricRow(
             name=self.metric.name,
             tier=self.gate.tier,
@@ -261,7 +263,8 @@ class Question:
             arm = "the canary" if not seen.canary.n else "stable"
             return f"{arm} has no values yet"
         if "drift" in flags:
-            return "the traffic has changed on the way: no one difference fits all of it"
+            worse = ", and the canary was shown to be worse" if word == "fail" else ""
+            return f"the traffic has changed on the way: no one difference fits all of it{worse}"
         if self.gate.rule == "zero_tolerance":
             few = f"; at least {self.min_units} are wanted" if word == "inconclusive" else ""
             return "it was seen" if word == "fail" else f"not seen in {seen.canary.n} units{few}"

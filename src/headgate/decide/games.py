@@ -51,7 +51,11 @@ class Bounded(msgspec.Struct, frozen=True, kw_only=True, tag="bounded"):
         """Return what was shown: that a gate passes needs no correction for the others, that it fails does."""
         if self.passing.peak_up >= log_e_threshold(alpha):
             return "pass"
-        return "fail" if self.failing.peak_down >= log_e_threshold(alpha, n_tests=n_tests) else "inconclusive"
+        return "fail" if self.has_failed(alpha=alpha, n_tests=n_tests) else "inconclusive"
+
+    def has_failed(self, *, alpha: float, n_tests: int) -> bool:
+        """Return whether it was shown that the mean was below the ceiling, whatever else was shown."""
+        return self.failing.peak_down >= log_e_threshold(alpha, n_tests=n_tests)
 
     @property
     def range(self) -> tuple[float, float]:
@@ -99,10 +103,14 @@ class Unbounded(msgspec.Struct, frozen=True, kw_only=True, tag="unbounded"):
 
     def word(self, *, alpha: float, n_tests: int) -> Word:
         """Return what was shown, at the levels that the game was opened with."""
-        assert math.isclose(self.failing.alpha * n_tests, alpha)
         if self.passing.low is not None and self.passing.low > self.floor:
             return "pass"
-        return "fail" if self.failing.high is not None and self.failing.high < self.ceiling else "inconclusive"
+        return "fail" if self.has_failed(alpha=alpha, n_tests=n_tests) else "inconclusive"
+
+    def has_failed(self, *, alpha: float, n_tests: int) -> bool:
+        """Return whether it was shown that the mean was below the ceiling, whatever else was shown."""
+        assert math.isclose(self.failing.alpha * n_tests, alpha)
+        return self.failing.high is not None and self.failing.high < self.ceiling
 
     @property
     def range(self) -> tuple[float, float]:

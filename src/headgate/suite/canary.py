@@ -134,8 +134,9 @@ class Canary(Declaration):
         for name in self.columns:
             if name not in COLUMNS:
                 yield Problem(("columns", name), "is no field of a row", mend=did_you_mean(name, COLUMNS))
-        for name in sorted(self.policy.model_fields_set - _POLICY):
-            yield Problem(("policy", name), "cannot be asked of live traffic")
+        for name, field in Policy.model_fields.items():
+            if name not in _POLICY and getattr(self.policy, name) != field.default:
+                yield Problem(("policy", name), "cannot be asked of live traffic")
 
     # The last validator stands around all others.
     @model_validator(mode="wrap")
