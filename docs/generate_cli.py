@@ -10,7 +10,7 @@ from pathlib import Path
 from headgate.cli.main import run_command
 
 PAGE = Path(__file__).parent / "cli.md"
-COMMANDS = ("demo", "init", "run", "score", "gate", "show", "compare", "merge", "verify")
+COMMANDS = ("demo", "init", "run", "score", "gate", "canary", "serve", "show", "compare", "merge", "verify")
 HEAD = """# Command line
 
 Made by `python docs/generate_cli.py` from the commands' own help.

@@ -41,10 +41,10 @@ def logs(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("n", "errors", "word", "code"), [(1500, 0, "pass", 0), (1500, 30, "fail", 1), (100, 0, "inconclusive", 20)]
+    ("traffic", "word", "code"), [((1500, 0), "pass", 0), ((1500, 30), "fail", 1), ((100, 0), "inconclusive", 20)]
 )
-def test_exit_codes_and_the_document(logs, capsys, n, errors, word, code):
-    folder = logs(n, errors)
+def test_exit_codes_and_the_document(logs, capsys, traffic, word, code):
+    folder = logs(*traffic)
     assert (
         run_command(["canary", "canary.yaml", "--json", "--verdict", "out/verdict.json", "--markdown", "v.md"]) == code
     )

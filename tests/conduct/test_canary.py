@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -98,11 +97,12 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(tmp_path):
     write(tmp_path, rows)
     whole = facts(judge(canary))
     script = (
-        "import asyncio, sys\nfrom headgate.conduct.canary import Watcher\nimport headgate as hg\n"
+        "import asyncio, pathlib, sys\nfrom headgate.conduct.canary import Watcher\nimport headgate as hg\n"
         "async def work():\n"
-        "    watcher = Watcher(hg.Canary.model_validate_json(sys.argv[1], strict=False), state=hg.api.Path(sys.argv[2]))\n"
+        "    declared = hg.Canary.model_validate_json(sys.argv[1])\n"
+        "    watcher = Watcher(declared, state=pathlib.Path(sys.argv[2]))\n"
         "    while await watcher.step(5):\n        watcher.save()\n        print(flush=True)\n"
-        "import headgate.api\nasyncio.run(work())\n"
+        "asyncio.run(work())\n"
     )
     arguments = [sys.executable, "-c", script, canary.model_dump_json(), str(tmp_path / "state")]
     for saves in (1, 7, 20):
@@ -111,8 +111,7 @@ def test_a_kill_at_any_moment_loses_nothing_and_counts_nothing_twice(tmp_path):
                 assert process.stdout.readline()
             process.kill()
         assert process.returncode == -signal.SIGKILL
-    before = os.stat(tmp_path / "state" / "state.msgpack").st_size
-    assert before > 0
+    assert (tmp_path / "state" / "state.msgpack").stat().st_size > 0
     assert facts(judge(canary, state=tmp_path / "state")) == whole
 
 

@@ -31,7 +31,11 @@ def events(drawn):
 
 
 def told(made):
-    return [(bool(canary), repr(value)) for units in made for canary, value in zip(units.canary, units.values["x"])]
+    return [
+        (bool(canary), repr(value))
+        for units in made
+        for canary, value in zip(units.canary, units.values["x"], strict=True)
+    ]
 
 
 def fed(arriving, cuts, *, restarts):
@@ -73,7 +77,7 @@ def expected(drawn):
 def test_arrival_batches_and_restarts_change_nothing(drawn, data):
     # Any order in which no row comes later than the lateness allows: sort by time plus a delay of less than it.
     delays = data.draw(st.lists(st.floats(0, LATE - 0.01), min_size=len(drawn), max_size=len(drawn)))
-    arriving = [e for _, _, e in sorted((e[0] + d, e[1], e) for e, d in zip(events(drawn), delays))]
+    arriving = [e for _, _, e in sorted((e[0] + d, e[1], e) for e, d in zip(events(drawn), delays, strict=True))]
     cuts = data.draw(st.sets(st.integers(0, len(drawn) - 1)))
     units, running = fed(arriving, cuts, restarts=data.draw(st.booleans()))
     assert units == expected(drawn)

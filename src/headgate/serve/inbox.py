@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +47,7 @@ class Inbox:
         self._number = max((int(file.stem) for file in folder.glob("[0-9]*.jsonl")), default=0)
         self._handle: int | None = None
         self._size = 0
+        self._changing = threading.Lock()
 
     def append(self, lines: bytes) -> None:
         """Append lines, without the last line end.
@@ -77,16 +79,21 @@ class Inbox:
         StoreError
             If the disk refuses.
         """
-        handle = self._handle
-        if handle is not None:
-            with naming(self.folder, "write"):
-                sync_data(handle)
+        with naming(self.folder, "write"):
+            with self._changing:  # what was in an earlier file was synced as that was closed
+                handle = None if self._handle is None else os.dup(self._handle)
+            if handle is not None:
+                try:
+                    sync_data(handle)
+                finally:
+                    os.close(handle)
 
     def close(self) -> None:
         """Close the file; the next append begins another."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        with self._changing:
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
 
     def _next(self) -> None:
         if self._handle is not None:

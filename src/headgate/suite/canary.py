@@ -112,7 +112,7 @@ class Canary(Declaration):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        found = [*self._problems()]
+        found = [*self._problems(), *self._unanswerable()]
         if found:
             raise Problems(found)
         return self
@@ -126,14 +126,18 @@ class Canary(Declaration):
                 yield Problem(place, "is the name of a built-in metric", scorer.name, "choose another")
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
-            for field in ("slices", "where", "reproduce"):
-                if getattr(gate, field):
-                    yield Problem(("gates", index, field), "cannot be asked of live traffic", gate.metric)
-            if gate.against == "anchor":
-                yield Problem(("gates", index, "against"), "cannot be asked of live traffic", "anchor")
         for name in self.columns:
             if name not in COLUMNS:
                 yield Problem(("columns", name), "is no field of a row", mend=did_you_mean(name, COLUMNS))
+
+    def _unanswerable(self) -> Iterator[Problem]:
+        """Yield what live traffic has no answer to."""
+        for index, gate in enumerate(self.gates):
+            for name in ("slices", "where", "reproduce"):
+                if getattr(gate, name):
+                    yield Problem(("gates", index, name), "cannot be asked of live traffic", gate.metric)
+            if gate.against == "anchor":
+                yield Problem(("gates", index, "against"), "cannot be asked of live traffic", "anchor")
         for name, field in Policy.model_fields.items():
             if name not in _POLICY and getattr(self.policy, name) != field.default:
                 yield Problem(("policy", name), "cannot be asked of live traffic")
