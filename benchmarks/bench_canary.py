@@ -1,6 +1,8 @@
 """Canaries: rows a second that one core takes in, how long a drop goes unseen, and what peeking would do.
 
-``python benchmarks/bench_canary.py [--rows N] [--trials N] [--horizon N]``. Rows are read from JSONL, half of them of
+``python benchmarks/bench_canary.py [--rows N] [--trials N] [--horizon N] [--share X]``.
+
+Rows are read from JSONL, half of them of
 each arm and a little out of order, scored by a text scorer, and judged by three gates. The simulations look after every
 request; a word that was said stays, so a false one counts whenever it was said.
 """
@@ -84,27 +86,27 @@ async def drain(watcher: Watcher) -> None:
     watcher.save()
 
 
-def arrivals(seed: list[int], n: int, drop: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def arrivals(seed: list[int], n: int, drop: float, share: float) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     rng = np.random.default_rng(seed)
     for _ in range(n // BLOCK):
-        canary = rng.random(BLOCK) < 0.5
+        canary = rng.random(BLOCK) < share
         yield canary, (rng.random(BLOCK) < STABLE - drop * canary).astype(float)
 
 
-def watched(drop: float, trial: int, horizon: int) -> tuple[str, int]:
+def watched(drop: float, trial: int, horizon: int, share: float) -> tuple[str, int]:
     """Return the first word of a canary, and after how many requests it was said."""
     (asked,) = questions_of([Gate(metric="good", margin=MARGIN)], [Contains(name="good", type="contains")], Policy())
     seen, n = asked.open(), 0
-    for canary, values in arrivals([1, trial], horizon, drop):
+    for canary, values in arrivals([1, trial], horizon, drop, share):
         seen, n = asked.update(seen, Units(canary=canary, values={"good": values})), n + BLOCK
         if seen.word != "inconclusive":
             break
     return seen.word, n
 
 
-def peeked(drop: float, trial: int, horizon: int) -> bool:
+def peeked(drop: float, trial: int, horizon: int, share: float) -> bool:
     """Return whether a test at 5 %, looked at after every request, ever calls the canary worse."""
-    blocks = list(arrivals([1, trial], horizon, drop))
+    blocks = list(arrivals([1, trial], horizon, drop, share))
     canary, values = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     n1, n0 = np.cumsum(canary), np.cumsum(~canary)
     s1, s0 = np.cumsum(values * canary), np.cumsum(values * ~canary)
@@ -114,7 +116,7 @@ def peeked(drop: float, trial: int, horizon: int) -> bool:
     return bool(((p1 - p0) < ndtri(ALPHA) * se).any())
 
 
-def delays(trials: int, horizon: int) -> None:
+def delays(trials: int, horizon: int, share: float) -> None:
     print(
         f"\np = {STABLE}, margin {MARGIN}, alpha {ALPHA}, {trials} canaries, up to {horizon:,} requests of both arms\n"
     )
@@ -123,11 +125,11 @@ def delays(trials: int, horizon: int) -> None:
     )
     print("|---|---|---|---|---|---|")
     for drop in DROPS:
-        found = [watched(drop, trial, horizon) for trial in range(trials)]
+        found = [watched(drop, trial, horizon, share) for trial in range(trials)]
         words, settled = [word for word, _ in found], [n for word, n in found if word != "inconclusive"]
         shares = " | ".join(f"{words.count(word) / trials:.1%}" for word in ("fail", "pass", "inconclusive"))
         delay = f"{np.median(settled):,.0f} ({np.quantile(settled, 0.9):,.0f})" if settled else "-"
-        peeks = np.mean([peeked(drop, trial, horizon) for trial in range(trials)])
+        peeks = np.mean([peeked(drop, trial, horizon, share) for trial in range(trials)])
         print(f"| {drop:g} | {shares} | {delay} | {peeks:.1%} |")
 
 
@@ -136,10 +138,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--horizon", type=int, default=10_000)
+    parser.add_argument("--share", type=float, default=0.5, help="of the traffic that the canary gets")
     options = parser.parse_args()
     for kind, rate in ingest(options.rows).items():
         print(f"{options.rows:,} rows, units are {kind}: {rate:,.0f} rows per CPU second")
-    delays(options.trials, options.horizon)
+    delays(options.trials, options.horizon, options.share)
 
 
 if __name__ == "__main__":

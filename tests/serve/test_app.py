@@ -295,3 +295,20 @@ def test_more_pairs_than_are_kept_open_are_saved_and_come_back(tmp_path, monkeyp
             served.client.get("/healthz")
         assert len(pairs) == 2
         assert served.verdict().json()["traffic"]["candidate"]["rows"] == 50
+
+
+def test_a_stop_in_the_middle_of_a_step_loses_no_row(tmp_path):
+    async def work():
+        service = Service([declared()], data=tmp_path, poll_s=0.01)
+        service.verdict(None, "v1", "v2")
+        await service.receive("rows", lines(3000))
+        running = asyncio.create_task(service.run())
+        while not any(v.traffic.candidate.rows for _, v in service.verdicts()):
+            await asyncio.sleep(0)
+        service.stop()
+        await running
+        service.close()
+
+    asyncio.run(work())
+    with Served(tmp_path, declared()) as served:
+        served.until(lambda a: a["traffic"]["candidate"]["rows"] == 3000 == a["traffic"]["baseline"]["rows"])

@@ -252,7 +252,8 @@ def canary(
         judge_canary(
             file,
             options=options,
-            max_minutes=0.0 if not watch else float("inf") if max_minutes is None else max_minutes,
+            watch=watch,
+            max_minutes=max_minutes,
             on_inconclusive=on_inconclusive,
             argo_job_name=argo_job_name,
             files={"verdict": verdict, "markdown": markdown},

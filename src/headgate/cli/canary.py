@@ -24,7 +24,8 @@ def judge_canary(
     file: Path | None,
     *,
     options: Mapping[str, Any],
-    max_minutes: float,
+    watch: bool,
+    max_minutes: float | None,
     on_inconclusive: str | None,
     argo_job_name: str | None,
     files: Mapping[str, Path | None],
@@ -33,14 +34,17 @@ def judge_canary(
 ) -> int:
     """Judge a canary as far as its traffic has come, write the verdict, and return its exit code."""
     known_mapping(on_inconclusive)
+    if max_minutes is not None and not watch:
+        raise ConfigError("goes with --watch", field="--max-minutes", value=max_minutes)
+    wait = 0.0 if not watch else float("inf") if max_minutes is None else max_minutes
     measurement = None if argo_job_name is None else _measurement(argo_job_name)
 
     def written(verdict: Verdict) -> None:
         _write(mapped(verdict, on_inconclusive), files)
 
     try:
-        declared = hg.Canary() if file is None else hg.load_canary(file)
-        verdict = hg.canary(declared, max_minutes=max_minutes, on_verdict=written, **options)
+        declared = hg.Canary.model_validate({}) if file is None else hg.load_canary(file)
+        verdict = hg.canary(declared, max_minutes=wait, on_verdict=written, **options)
     except HeadgateError as error:
         if measurement is None:
             raise

@@ -108,10 +108,11 @@ class Watcher:
     async def step(self, limit: int = STEP) -> bool:
         """Read, score and judge what is new, about ``limit`` rows of it; return whether there was any.
 
-        A source that cannot be read is a trouble that the verdict tells of; the next step tries again.
+        A source that cannot be read is a trouble that the verdict tells of; the next step tries again. After a step
+        that was cut off, by a cancellation or a fault, nothing may be saved: its rows are read and not counted.
         """
         try:
-            batch = self._feed.take(limit)
+            batch = await asyncio.to_thread(self._feed.take, limit)
         except StoreError as error:
             self.troubles = [str(error)]
             return False

@@ -172,7 +172,7 @@ def _worst(rows: Sequence[MetricRow]) -> tuple[VerdictWord, str]:
     blocking = [row for row in rows if row.tier == "blocking"]
     if not blocking:
         return "pass", "no gate of tier `blocking` stands in the way"
-    word = next(word for word in WORST_FIRST if any(row.verdict == word for row in blocking))
+    word: VerdictWord = next(word for word in WORST_FIRST if any(row.verdict == word for row in blocking))
     those = [row for row in blocking if row.verdict == word]
     if word == "pass" and len(those) > 1:
         return word, f"all {len(those)} blocking rows pass"

@@ -106,7 +106,7 @@ class Routes:
         try:
             yield
         finally:
-            self._work.cancel()
+            self._service.stop()
             await asyncio.gather(self._work, return_exceptions=True)
             self._service.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -49,11 +49,12 @@ async def read_body(request: Request, *, kinds: tuple[str, ...], most: int) -> b
     return b"".join(parts)
 
 
-def _unpacked(unpack: zlib._Decompress, chunk: bytes, most: int) -> bytes:
+def _unpacked(unpack: Any, chunk: bytes, most: int) -> bytes:
     try:
-        return unpack.decompress(chunk, most)
+        part: bytes = unpack.decompress(chunk, most)
     except zlib.error:
         raise HTTPException(400, "the body is not gzip") from None
+    return part
 
 
 def _too_large(most: int) -> HTTPException:

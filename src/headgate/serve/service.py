@@ -85,6 +85,7 @@ class Service:
             self._watchers: dict[Pair, Watcher] = {}
             self._faults: dict[Pair, str] = {}
             self._news, self._saved = asyncio.Event(), 0.0
+            self._stopping = False
             self.ready = False
             for canary in declared:
                 if canary.traffic.stable and canary.traffic.canary:
@@ -134,20 +135,25 @@ class Service:
         await asyncio.to_thread(self.inboxes[kind].sync)
         self._news.set()
 
+    def stop(self) -> None:
+        """Have :meth:`run` end after its step: one that is cut off would leave rows that are read and not counted."""
+        self._stopping = True
+        self._news.set()
+
     async def run(self) -> None:
-        """Keep all pairs up to date, until cancelled."""
-        while True:
-            self._news.clear()
+        """Keep all pairs up to date, until stopped."""
+        while not self._stopping:
             moved = False
             for pair in list(self._watchers):
-                moved |= await self._step(pair)
-                await asyncio.sleep(0)
+                if not self._stopping:
+                    moved |= await self._step(pair)
             self.ready = True
             if time.monotonic() - self._saved > SAVED_S:
                 await self._save()
-            if not moved:
+            if not moved and not self._stopping:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._news.wait(), self._poll_s)
+            self._news.clear()
 
     def close(self) -> None:
         """Save what was seen, and let others in."""
@@ -205,7 +211,7 @@ class Service:
             raise BadRequest("baseline and candidate are the same")
         if any(len(label) > _LABEL or not label.isprintable() for label in given):
             raise BadRequest(f"baseline and candidate are at most {_LABEL} printable characters")
-        return name, *given
+        return name, given[0], given[1]
 
     def _watch(self, pair: Pair) -> Watcher:
         name, stable, canary = pair

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from headgate.suite.declaration import Declaration
-from headgate.suite.model import BUILTIN_METRICS, Gate, Policy
+from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Gate, Policy
 from headgate.suite.part import Name, Part
 from headgate.suite.problems import Problem, Problems, did_you_mean, repeated, unknown
 from headgate.suite.scorers import Scorer
@@ -59,11 +59,9 @@ class Traffic(Part):
 
 
 def _default_gates() -> list[Gate]:
-    return [
-        Gate(metric="error_rate", margin=0.02),
-        Gate(metric="refusal_rate", margin=0.02),
-        Gate(metric="latency_s", max_ratio=1.2, tier="warning"),
-    ]
+    latency = {"metric": "latency_s", "max_ratio": 1.2, "tier": "warning"}
+    rates = ({"metric": name, "margin": 0.02} for name in STATUS_RATES)
+    return [Gate.model_validate(gate) for gate in (*rates, latency)]
 
 
 class Canary(Declaration):
