@@ -81,7 +81,7 @@ def faults(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Print the benchmark tables: the engine, its lanes, the journal, memory, statistics."""
     session.install(".", "psutil>=6")  # not editable, and no groups: pandas, where it is, is imported by pyarrow
-    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory"):
+    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory", "bench_canary"):
         session.run("python", f"benchmarks/{script}.py")
     session.install("arch>=7")  # a rival of the last; it brings pandas
     session.run("python", "benchmarks/bench_stats.py")

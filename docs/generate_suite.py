@@ -1,4 +1,4 @@
-"""Write the suite reference and the JSON Schema from the code: ``python docs/generate_suite.py``."""
+"""Write the references of the suite and canary files, and their JSON Schemas: ``python docs/generate_suite.py``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from headgate.suite.schema import suite_schema
+from headgate.suite.schema import canary_schema, suite_schema
 
 HERE = Path(__file__).parent
 
@@ -37,7 +37,7 @@ compare: {baseline: {prompt: baseline}, candidate: {prompt: candidate}}      # o
 gates:
   - {metric: correct, margin: 0.02}                       # candidate not worse than baseline by more than 2 points
   - {metric: correct, min: 0.80}                          # absolute threshold
-  - {metric: latency_s, max_ratio: 1.2, tier: warning}    # latency_s, cost_usd, output_tokens, error_rate are built in
+  - {metric: latency_s, max_ratio: 1.2, tier: warning}    # error_rate, refusal_rate, cost_usd, output_tokens too
   - {metric: no_pii, zero_tolerance: true}                # any occurrence fails
 policy: {alpha: 0.05, on_inconclusive: keep, max_error_rate: 0.01, max_seeds: 5}
 budget: {max_cost_usd: 20, max_minutes: 30}
@@ -60,6 +60,14 @@ YAML is read as YAML 1.2: `no`, `on` and dates are text. Values are not converte
 
 A suite is code: it names Python functions, keys and URLs. Running a stranger's suite with your keys is running a
 stranger's code with your keys.
+"""
+
+CANARY_HEAD = """\
+# Canary file
+
+What a [canary](canary.md) is, and what may pass: a YAML, TOML or JSON file, or [`hg.Canary`](api.md) with the same
+names. Places are relative to the file. An unknown key is an error. Its JSON Schema for editors is
+docs/schemas/canary-v1.json.
 """
 
 ORDER = (
@@ -101,6 +109,17 @@ def suite_page() -> str:
         notes = f"\n{NOTES[name]}\n" if name in NOTES else ""
         sections.append(head + _table(parts[name]) + notes)
     return "\n".join(sections)
+
+
+def canary_page() -> str:
+    """Return the Markdown of docs/canary-file.md."""
+    schema = canary_schema()
+    parts = schema["$defs"]
+    traffic = f"## Traffic\n\n{parts['Traffic']['description']}\n\n{_table(parts['Traffic'])}"
+    text = f"{CANARY_HEAD}\n{_table(schema)}\n{traffic}"
+    for name in ORDER:
+        text = text.replace(f"](#{name.lower()})", f"](suite.md#{name.lower()})")
+    return text
 
 
 def _table(part: dict[str, Any]) -> str:
@@ -152,9 +171,11 @@ def _link(reference: str) -> str:
 
 
 def write() -> None:
-    """Write both files."""
+    """Write all files."""
     (HERE / "schemas").mkdir(exist_ok=True)
     (HERE / "schemas" / "suite-v1.json").write_text(json.dumps(suite_schema(), indent=2) + "\n", encoding="utf-8")
+    (HERE / "schemas" / "canary-v1.json").write_text(json.dumps(canary_schema(), indent=2) + "\n", encoding="utf-8")
+    (HERE / "canary-file.md").write_text(canary_page(), encoding="utf-8")
     (HERE / "suite.md").write_text(suite_page(), encoding="utf-8")
 
 

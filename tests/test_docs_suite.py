@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import re
 from pathlib import Path
 
+import jsonschema
+
+from headgate.suite.canary import Canary
 from headgate.suite.documents import parse_yaml
 from headgate.suite.model import Suite
 
@@ -35,3 +40,17 @@ def test_every_field_has_a_meaning():
     for part in [schema, *schema["$defs"].values()]:
         for name, field in part["properties"].items():
             assert field.get("description"), (part["title"], name)
+
+
+def test_the_canary_page_and_its_schema_are_current():
+    """If this fails: `python docs/generate_suite.py`."""
+    made = generator()
+    assert (DOCS / "canary-file.md").read_text(encoding="utf-8") == made.canary_page()
+    assert json.loads((DOCS / "schemas" / "canary-v1.json").read_text(encoding="utf-8")) == made.canary_schema()
+
+
+def test_the_canary_of_the_page_is_one():
+    (text,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "canary.md").read_text(encoding="utf-8"), re.DOTALL)
+    data = parse_yaml(text, Path("canary.yaml")).data
+    jsonschema.validate(data, generator().canary_schema())
+    assert Canary.model_validate(data).cluster == "conversation"

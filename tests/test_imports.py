@@ -22,7 +22,9 @@ HEAVY = [
     "pyreqwest",
     "rich",
     "scipy",
+    "starlette",
     "typer",
+    "uvicorn",
     "uvloop",
     "yaml",
 ]

@@ -412,6 +412,17 @@ def test_the_error_rate_is_a_metric():
     assert (high.estimate, high.verdict) == (0.005, "pass")
 
 
+def test_the_refusal_rate_is_a_metric_of_the_answered_jobs():
+    run = arms(ONES, ONES)
+    refused = pl.col("job_id").is_in(jobs("new", [3, 4]))
+    run = changed(
+        run, results=run.results.with_columns(status=pl.when(refused).then(pl.lit("refused")).otherwise("status"))
+    )
+    low, high = judge(run, gate("refusal_rate", max=0.1), gate("refusal_rate", margin=0.1)).metrics
+    assert (low.estimate, low.verdict) == (0.01, "pass")
+    assert (high.estimate, high.verdict) == (0.01, "pass")
+
+
 @pytest.mark.parametrize(
     ("value", "words"), [(1.5, "is 1.5; a score is a finite number inside 0 to 1"), (np.inf, "is inf")]
 )

@@ -73,6 +73,7 @@ def test_the_document_has_these_fields():
         "looks",
         "look_plan",
         "drift",
+        "traffic",
     }
     assert set(document["metrics"][0]) == {
         "name",

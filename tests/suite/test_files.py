@@ -71,7 +71,7 @@ def test_the_head_is_a_suite(write):
             "gates:\n  - {metric: tone, min: 0.8}",
             (
                 "suite.yaml:11: gates.0.metric: 'tone' is not declared; "
-                "use one of correct, latency_s, cost_usd, output_tokens, error_rate"
+                "use one of correct, latency_s, cost_usd, output_tokens, error_rate, refusal_rate"
             ),
         ),
         (

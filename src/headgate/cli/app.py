@@ -308,6 +308,84 @@ def check(
 
 
 @app.command()
+def canary(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Canary file: YAML, TOML or JSON.")] = None,
+    *,
+    stable: Annotated[
+        str | None,
+        typer.Option("--stable", metavar="PLACE", help="Stable's rows: file, folder, pattern, bucket; or arm's value."),
+    ] = None,
+    canary: Annotated[str | None, typer.Option("--canary", metavar="PLACE", help="Likewise, the canary's.")] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", metavar="DIR", help="Keep what was seen here, and go on from it.")
+    ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch/--once", help="Wait for more while it is inconclusive; default: --once.")
+    ] = False,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", min=0, help="With --watch: wait no longer.")
+    ] = None,
+    on_inconclusive: OnInconclusive = None,
+    argo_job_name: Annotated[
+        str | None,
+        typer.Option("--argo-job-name", metavar="NAME", help="Exit 0 or 1 for the three states of an Argo job metric."),
+    ] = None,
+    verdict: VerdictFile = None,
+    markdown: MarkdownFile = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge a canary on live traffic. Exit codes: 0 promote, 1 roll back, 20 inconclusive (no data too), 2 usage."""
+    from headgate.cli.canary import judge_canary
+
+    options = {"stable": stable, "canary": canary, "state": state}
+    raise typer.Exit(
+        judge_canary(
+            file,
+            options=options,
+            watch=watch,
+            max_minutes=max_minutes,
+            on_inconclusive=on_inconclusive,
+            argo_job_name=argo_job_name,
+            files={"verdict": verdict, "markdown": markdown},
+            json=json,
+            quiet=quiet,
+        )
+    )
+
+
+@app.command()
+def serve(
+    *,
+    config: Annotated[list[Path], typer.Option("--config", metavar="FILE", help="Canary file; may be repeated.")],
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Keep what was received and seen here.")] = Path(
+        "headgate-serve"
+    ),
+    host: Annotated[str, typer.Option("--host", help="Address; any but loopback needs --token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port.")] = 8077,
+    token: Annotated[
+        str | None, typer.Option("--token", metavar="env:NAME", help="Bearer token that is asked for, by reference.")
+    ] = None,
+    max_body_mb: Annotated[int, typer.Option("--max-body-mb", min=1, max=1024, help="Largest body.")] = 8,
+    keep_mb: Annotated[int, typer.Option("--keep-mb", min=64, help="Received rows to keep; older go.")] = 4096,
+    quiet: Quiet = False,
+) -> None:
+    """Answer for canaries over HTTP, and receive their traffic (needs headgate[serve])."""
+    from headgate.cli.canary import serve_canaries
+
+    serve_canaries(
+        config,
+        data=data,
+        host=host,
+        port=port,
+        token=token,
+        max_body=max_body_mb << 20,
+        keep=keep_mb << 20,
+        quiet=quiet,
+    )
+
+
+@app.command()
 def show(run: RunFolder, *, json: Json = False) -> None:
     """Show what a run holds: rows, errors, scores with intervals, latency, tokens."""
     from headgate.cli.commands import show_run

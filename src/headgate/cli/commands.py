@@ -126,7 +126,7 @@ def gate_run(
     verdict = hg.gate(run, baseline=baseline, anchor=anchor, store=store, suite=declared, candidate=candidate)
     verdict = map_inconclusive(verdict, on_inconclusive)
     _write_files(verdict, files, run)
-    _tell(verdict, json=json, quiet=quiet)
+    tell(verdict, json=json, quiet=quiet)
     return verdict.exit_code
 
 
@@ -149,7 +149,7 @@ def check_suite(
     done = check_shown(suite, out=out or Path("runs") / suite.name, options=options, quiet=quiet)
     verdict = map_inconclusive(done.verdict, on_inconclusive)
     _write_files(verdict, files, done.run.path)
-    _tell(verdict, json=json, quiet=quiet)
+    tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
         unasked = "are left" if done.expiry else "were not needed"
@@ -175,7 +175,8 @@ def map_inconclusive(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
     return msgspec.structs.replace(verdict, exit_code=mapped)
 
 
-def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
+def tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
+    """Print a verdict."""
     if json:
         print_line(verdict.to_json().decode().rstrip())
     elif not quiet:

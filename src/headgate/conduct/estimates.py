@@ -13,7 +13,7 @@ from headgate.stats import Estimate, mean_interval, paired_interval
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
-from headgate.suite.model import BUILTIN_METRICS, Suite
+from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Suite
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -123,7 +123,7 @@ def _cells(manifest: Manifest) -> Iterator[Cell]:
 
 
 def _direction(manifest: Manifest, metric: str) -> Direction:
-    if metric == "error_rate":
+    if metric in STATUS_RATES:
         return Direction(higher_is_better=False)
     if metric in BUILTIN_METRICS:
         return Direction(bounds=None, higher_is_better=False)
@@ -137,7 +137,8 @@ def _items(path: Path, metric: str) -> pl.DataFrame:
 
     if metric in BUILTIN_METRICS:
         rows = scan(path)
-        value = (pl.col("status") == "error").cast(pl.Float64) if metric == "error_rate" else pl.col(metric)
+        status = STATUS_RATES.get(metric)
+        value = pl.col(metric) if status is None else (pl.col("status") == status).cast(pl.Float64)
         rows = rows if metric == "error_rate" else rows.filter(pl.col("status") != "error")
     else:
         rows, value = scan_scores(path).filter(pl.col("scorer") == metric), pl.col("value")

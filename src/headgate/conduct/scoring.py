@@ -23,9 +23,11 @@ from headgate.score.scorer import (
 from headgate.store.layout import RunFolder
 from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_callable
+from headgate.suite.canary import Canary
 from headgate.suite.items import ItemFile
 from headgate.suite.model import Python, Regex, Scorer, Suite
 from headgate.suite.templates import Template
+from headgate.traffic.row import Row
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,8 +48,8 @@ class BoundScorer:
         return self.spec.name
 
 
-def bind_scorers(suite: Suite) -> tuple[BoundScorer, ...]:
-    """Resolve what the scorers of a suite name.
+def bind_scorers(suite: Suite | Canary) -> tuple[BoundScorer, ...]:
+    """Resolve what the scorers of a suite or canary name.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def bind_scorers(suite: Suite) -> tuple[BoundScorer, ...]:
     return tuple(_bind(suite, spec, f"scorers.{index}") for index, spec in enumerate(suite.scorers))
 
 
-def _bind(suite: Suite, spec: Scorer, field: str) -> BoundScorer:
+def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
     call, target = None, None
     if isinstance(spec, Python):
         call = resolve_callable(spec.call, base=suite.base, field=f"{field}.call", file=suite.file)
@@ -106,6 +108,49 @@ async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: 
             frame = await _score_batch(scorer, batch, items)
             frames.append(frame.with_columns(scorer=pl.lit(scorer.name)))
     return frames
+
+
+async def score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> list[float | None]:
+    """Return the score of each row of live traffic; None where it errored or could not be scored.
+
+    Targets are templates over the columns of the row's record, ``input``, ``output`` and ``target``.
+    """
+    import polars as pl
+
+    keys = {name: pl.lit(None, pl.String) for name in KEYS if name not in {"job_id", "item_id"}}
+    frame = pl.DataFrame(
+        {
+            "job_id": [str(n) for n in range(len(rows))],
+            "status": [r.status for r in rows],
+            "output": [r.output for r in rows],
+        },
+        schema={"job_id": pl.String, "status": pl.String, "output": pl.String},
+    ).with_columns(pl.col("job_id").alias("item_id"), **keys)
+    if scorer.target is not None:
+        targets = [_row_target(scorer.target, row) for row in rows]
+        frame = frame.with_columns(target=pl.Series(targets, dtype=pl.String))
+    if isinstance(scorer.spec, Python):
+        assert scorer.call is not None
+        wanted = answered(frame).filter(~is_failure())["job_id"].cast(pl.Int64).to_list()
+        pairs = [(rows[n].output or "", _row_columns(rows[n])) for n in wanted]
+        scores = attach_scores(scorer.spec, frame, await grade_rows(scorer.spec, scorer.call, pairs))
+    else:
+        scores = score_columns(scorer.spec, frame)
+    found = dict(scores.select(pl.col("job_id").cast(pl.Int64), "value").iter_rows())
+    return [found.get(n) for n in range(len(rows))]
+
+
+def _row_columns(row: Row) -> dict[str, Any]:
+    return {**row.attributes, "input": row.input, "output": row.output, "target": row.target}
+
+
+def _row_target(template: Template, row: Row) -> str | None:
+    if template.source.replace(" ", "") == "{{target}}":
+        return row.target
+    try:
+        return template.render(_row_columns(row) if template.variables else {})
+    except ConfigError:  # this row lacks a column: it cannot be scored, and others can
+        return None
 
 
 async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile) -> pl.DataFrame:

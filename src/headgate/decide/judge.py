@@ -125,7 +125,7 @@ def rejudge(verdict: Verdict, rows: list[MetricRow], *, policy: Policy) -> Verdi
     """Return the verdict with other rows, and what follows from them."""
     word, reason = _worst(rows)
     return msgspec.structs.replace(
-        verdict, metrics=rows, verdict=word, reason=reason, exit_code=_exit_code(word, policy)
+        verdict, metrics=rows, verdict=word, reason=reason, exit_code=exit_code(word, policy)
     )
 
 
@@ -215,7 +215,7 @@ def _verdict(
     return Verdict(
         verdict=word,
         reason=reason,
-        exit_code=_exit_code(word, policy),
+        exit_code=exit_code(word, policy),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         alpha=policy.alpha,
         metrics=rows,
@@ -227,7 +227,8 @@ def _verdict(
     )
 
 
-def _exit_code(word: Word, policy: Policy) -> int:
+def exit_code(word: Word, policy: Policy) -> int:
+    """Return what the command line leaves with."""
     if word != "inconclusive" or policy.on_inconclusive == "keep":
         return EXIT_CODES[word]
     return EXIT_CODES["pass" if policy.on_inconclusive == "pass" else "fail"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headgate.errors import ConfigError
 from headgate.score.scorer import direction
 from headgate.stats.values import UNIT, Bounds
-from headgate.suite.model import BUILTIN_METRICS, Scorer
+from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ def metric_of(name: str, scorers: Sequence[Scorer]) -> Metric:
     False
     """
     if name in BUILTIN_METRICS:
-        bounds = UNIT if name == "error_rate" else None
+        bounds = UNIT if name in STATUS_RATES else None
         return Metric(name=name, bounds=bounds, higher_is_better=False, built_in=True)
     for scorer in scorers:
         if scorer.name == name:

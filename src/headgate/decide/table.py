@@ -6,7 +6,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from headgate.decide.verdict import ArmErrors, DriftRow, Look, MetricRow, Verdict
+    from headgate.decide.verdict import ArmErrors, DriftRow, Look, MetricRow, Traffic, Verdict
 
 SHOWN_ITEMS: Final = 10
 """Items that are credibly worse of which a report shows the facts."""
@@ -37,7 +37,25 @@ def verdict_table(verdict: Verdict) -> str:
     lines += ["", *map(look_line, verdict.looks)] if verdict.looks else []
     lines += map(drift_line, verdict.drift)
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
-    return "\n".join([*lines, "", *(_jobs(name, counts) for name, counts in arms.items() if counts is not None)])
+    unit = "jobs" if verdict.traffic is None else "requests"
+    lines += ["", *(_jobs(name, counts, unit=unit) for name, counts in arms.items() if counts is not None)]
+    return "\n".join([*lines, *([] if verdict.traffic is None else traffic_lines(verdict.traffic))])
+
+
+def traffic_lines(traffic: Traffic) -> list[str]:
+    """Return what live traffic was read, and what became of it."""
+    arms = {"candidate": traffic.candidate, "baseline": traffic.baseline}
+    lines = [
+        f"{name}: {arm.units} units; in none: {arm.late} late, {arm.duplicate} duplicate, {arm.repeated} repeated, "
+        f"{arm.crossed} crossed"
+        for name, arm in arms.items()
+    ]
+    lines.append(
+        f"judged until {traffic.until or '-'}; {traffic.waiting} requests wait, {traffic.unmatched} of neither arm, "
+        f"{traffic.bad} bad lines"
+    )
+    lines += [f"  {one_line(text, limit=400)}" for text in traffic.bad_lines[:SHOWN_ITEMS]]
+    return [*lines, *(f"ALARM: {one_line(text, limit=400)}" for text in traffic.alarms)]
 
 
 def look_line(look: Look) -> str:
@@ -100,8 +118,8 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     return ["  ".join(starmap(str.ljust, zip(row, widths, strict=True))).rstrip() for row in rows]
 
 
-def _jobs(arm: str, counts: ArmErrors) -> str:
+def _jobs(arm: str, counts: ArmErrors, *, unit: str = "jobs") -> str:
     kinds = ", ".join(f"{one_line(kind, limit=40)} {number}" for kind, number in sorted(counts.kinds.items()))
-    text = f"{arm}: {counts.planned} jobs, {counts.ok} ok, {counts.refused} refused, {counts.errored} errored"
+    text = f"{arm}: {counts.planned} {unit}, {counts.ok} ok, {counts.refused} refused, {counts.errored} errored"
     text += f" ({kinds})" if kinds else ""
     return f"{text}, {counts.not_run} not run, {counts.unscored} unscored"

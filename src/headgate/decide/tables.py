@@ -16,6 +16,7 @@ from headgate.stats.intervals import binary_rows
 from headgate.stats.seeds import SeedNoise
 from headgate.stats.sums import group_sums
 from headgate.stats.values import Bounds, Floats, Ints
+from headgate.suite.model import STATUS_RATES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -159,7 +160,9 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
         found = cell_rows(facts.scores, cell, "item_id", "seed", "value", scorer=metric.name)
         return found.drop_nulls("value")
     failed = pl.col("status") == "error"
-    value = failed if metric.name == "error_rate" else pl.when(~failed).then(pl.col(metric.name))
+    status = STATUS_RATES.get(metric.name)
+    value = pl.col(metric.name) if status is None else pl.col("status") == status
+    value = value if metric.name == "error_rate" else pl.when(~failed).then(value)
     return cell_rows(facts.results, cell, "item_id", "seed", value.cast(pl.Float64).alias("value")).drop_nulls("value")
 
 

@@ -209,6 +209,56 @@ class ArmFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     git: Git | None
 
 
+class ArmTraffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Live traffic of one arm.
+
+    Attributes
+    ----------
+    rows : int
+        Requests that were read.
+    units : int
+        Independent units that they made: requests, or conversations.
+    late, duplicate, repeated, crossed : int
+        Requests in no unit: they came too late, came twice, came after their conversation had had its unit, or belong
+        to a conversation that met the other arm first.
+    """
+
+    rows: int
+    units: int
+    late: int
+    duplicate: int
+    repeated: int
+    crossed: int
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The live traffic that a canary was judged on.
+
+    Attributes
+    ----------
+    since, until : str or None
+        Time of the first request, and the time up to which everything was judged: UTC, ISO 8601.
+    waiting : int
+        Requests that are not judged yet: earlier ones may still come.
+    unmatched : int
+        Requests of neither arm.
+    bad : int
+        Lines that could not be read; the first few are named in ``bad_lines``.
+    alarms : list of str
+        What someone should look at: drift, a source that cannot be read, errors that no gate watches.
+    """
+
+    since: str | None
+    until: str | None
+    candidate: ArmTraffic
+    baseline: ArmTraffic
+    waiting: int
+    unmatched: int
+    bad: int
+    bad_lines: list[str]
+    alarms: list[str]
+
+
 class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="schema", tag=SCHEMA_ID):
     """Whether a change may pass.
 
@@ -238,6 +288,8 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         Content id of the order of the items and of the looks, which were fixed before the first request.
     drift : list of DriftRow
         What a stored baseline that was drawn again in part has come to, at the last look.
+    traffic : Traffic or None
+        Of a canary; null otherwise.
     """
 
     verdict: Word
@@ -254,6 +306,7 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     looks: list[Look] = []
     look_plan: str | None = None
     drift: list[DriftRow] = []
+    traffic: Traffic | None = None
 
     def to_json(self) -> bytes:
         """Return indented JSON; what is not a finite number stands as null."""

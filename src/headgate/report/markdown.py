@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.decide.table import SHOWN_ITEMS, rule_text
+from headgate.decide.table import SHOWN_ITEMS, rule_text, traffic_lines
 from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
 from headgate.report.inert import markdown
 
@@ -27,7 +27,10 @@ def verdict_markdown(verdict: Verdict) -> str:
         "",
     ]
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
-    lines += [_jobs(name, counts) for name, counts in arms.items() if counts is not None]
+    unit = "jobs" if verdict.traffic is None else "requests"
+    lines += [_jobs(name, counts, unit=unit) for name, counts in arms.items() if counts is not None]
+    if verdict.traffic is not None:
+        lines += [f"- {markdown(line.strip(), limit=400)}" for line in traffic_lines(verdict.traffic)]
     lines += ["", f"Error rates are held at {verdict.alpha:g}; limits are one-sided."]
     return "\n".join(lines) + "\n"
 
@@ -89,10 +92,10 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _jobs(arm: str, counts: ArmErrors) -> str:
+def _jobs(arm: str, counts: ArmErrors, *, unit: str) -> str:
     kinds = ", ".join(f"{markdown(kind)} {number}" for kind, number in sorted(counts.kinds.items()))
     return (
-        f"- {arm}: {counts.planned} jobs, {counts.ok} ok, {counts.refused} refused, {counts.errored} errored"
+        f"- {arm}: {counts.planned} {unit}, {counts.ok} ok, {counts.refused} refused, {counts.errored} errored"
         + (f" ({kinds})" if kinds else "")
         + f", {counts.not_run} not run, {counts.unscored} unscored"
     )

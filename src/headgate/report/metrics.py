@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from headgate.execute.statistics import EngineStatistics, LaneStatistics
-from headgate.report.exposition import Sample
-from headgate.report.exposition import family as _family
+from headgate.report.exposition import Sample, family
 
 
 def format_metrics(
@@ -42,11 +41,11 @@ def format_metrics(
     Prometheus, Exposition formats, text-based format.
     """  # noqa: E501
     lines = [
-        *_family("run_info", "gauge", "The run that wrote this.", [(run, 1)]),
-        *_family("running", "gauge", "1 while the run is under way.", [({}, running)]),
-        *_family("jobs_planned", "gauge", "Jobs that this call runs.", [({}, jobs)]),
-        *_family("rows_pending", "gauge", "Rows that are not on the disk yet.", [({}, rows_pending)]),
-        *_family("idle_seconds", "gauge", "Seconds since a job, an attempt or a commit ended.", [({}, idle_s)]),
+        *family("run_info", "gauge", "The run that wrote this.", [(run, 1)]),
+        *family("running", "gauge", "1 while the run is under way.", [({}, running)]),
+        *family("jobs_planned", "gauge", "Jobs that this call runs.", [({}, jobs)]),
+        *family("rows_pending", "gauge", "Rows that are not on the disk yet.", [({}, rows_pending)]),
+        *family("idle_seconds", "gauge", "Seconds since a job, an attempt or a commit ended.", [({}, idle_s)]),
         *_engine(statistics),
         *_lanes(statistics.lanes),
     ]
@@ -56,33 +55,33 @@ def format_metrics(
 def _engine(now: EngineStatistics) -> Iterator[str]:
     statuses = {"ok": now.ok, "refused": now.refused, "error": sum(now.errors.values())}
     tokens = {"input": now.input_tokens, "output": now.output_tokens}
-    yield from _family("elapsed_seconds", "gauge", "Seconds at work.", [({}, now.elapsed_s)])
-    yield from _family("jobs_total", "counter", "Jobs that have a result.", _by("status", statuses))
-    yield from _family("errors_total", "counter", "Errored jobs.", _by("kind", now.errors))
-    yield from _family("attempts_total", "counter", "Requests sent.", [({}, now.attempts)])
-    yield from _family("failures_total", "counter", "Failed attempts, retried or not.", _by("kind", now.failures))
-    yield from _family("tokens_total", "counter", "Tokens of the answers that count.", _by("type", tokens))
+    yield from family("elapsed_seconds", "gauge", "Seconds at work.", [({}, now.elapsed_s)])
+    yield from family("jobs_total", "counter", "Jobs that have a result.", _by("status", statuses))
+    yield from family("errors_total", "counter", "Errored jobs.", _by("kind", now.errors))
+    yield from family("attempts_total", "counter", "Requests sent.", [({}, now.attempts)])
+    yield from family("failures_total", "counter", "Failed attempts, retried or not.", _by("kind", now.failures))
+    yield from family("tokens_total", "counter", "Tokens of the answers that count.", _by("type", tokens))
     yield from _money(now)
-    yield from _family("event_loop_lag_seconds", "gauge", "How late the event loop is, lately.", [({}, now.lag_s)])
+    yield from family("event_loop_lag_seconds", "gauge", "How late the event loop is, lately.", [({}, now.lag_s)])
     most = "How late the event loop was at the worst."
-    yield from _family("event_loop_lag_max_seconds", "gauge", most, [({}, now.most_lag_s)])
+    yield from family("event_loop_lag_max_seconds", "gauge", most, [({}, now.most_lag_s)])
 
 
 def _money(now: EngineStatistics) -> Iterator[str]:
     spent = "US dollars of the answers whose cost is known."
-    yield from _family("cost_usd_total", "counter", spent, [({}, now.cost_usd)])
-    yield from _family("unpriced_total", "counter", "Answers whose cost is not known.", [({}, now.unpriced)])
+    yield from family("cost_usd_total", "counter", spent, [({}, now.cost_usd)])
+    yield from family("unpriced_total", "counter", "Answers whose cost is not known.", [({}, now.unpriced)])
     if now.max_cost_usd is not None:
         budget = {"cap": now.max_cost_usd, "spent": now.spent_usd, "reserved": now.reserved_usd}
         said = "US dollars of the run's cap, with what earlier calls have spent."
-        yield from _family("budget_usd", "gauge", said, [({"kind": kind}, usd) for kind, usd in budget.items()])
+        yield from family("budget_usd", "gauge", said, [({"kind": kind}, usd) for kind, usd in budget.items()])
 
 
 def _lanes(lanes: Iterable[LaneStatistics]) -> Iterator[str]:
     named = [("+".join(lane.models), lane) for lane in lanes]
 
     def gauge(name: str, said: str, field: str) -> Iterator[str]:
-        return _family(name, "gauge", said, [({"lane": models}, getattr(lane, field)) for models, lane in named])
+        return family(name, "gauge", said, [({"lane": models}, getattr(lane, field)) for models, lane in named])
 
     yield from gauge("in_flight", "Attempts under way.", "in_flight")
     yield from gauge("concurrency_limit", "Attempts that may be under way now.", "allowed")
@@ -91,7 +90,7 @@ def _lanes(lanes: Iterable[LaneStatistics]) -> Iterator[str]:
     yield from gauge("deferred", "Jobs put behind the others.", "deferred")
     yield from gauge("paused_seconds", "Seconds that Retry-After still holds the lane.", "paused_s")
     limits = [({"lane": models, **label}, limit) for models, lane in named for label, limit in _limits(lane)]
-    yield from _family("limit_per_minute", "gauge", "What the quota allows now.", limits)
+    yield from family("limit_per_minute", "gauge", "What the quota allows now.", limits)
 
 
 def _limits(lane: LaneStatistics) -> Iterator[Sample]:

@@ -178,6 +178,8 @@ class FileLock:
     ----------
     path : Path
         The lock file; the holder's process id and host stand in it.
+    guards : Path, optional
+        What an error names; default: the run whose lock it is.
 
     Raises
     ------
@@ -192,8 +194,11 @@ class FileLock:
     ...     lock.release()
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, guards: Path | None = None) -> None:
         self.path = path
+        self._guards = f"{path.parent.parent}: another process writes to this run"
+        if guards is not None:
+            self._guards = f"{guards}: another process writes there"
         while (handle := self._try()) is None:
             pass
         self._handle: int | None = handle
@@ -210,8 +215,7 @@ class FileLock:
         except BlockingIOError:
             holder = os.read(handle, 200).decode(errors="replace") or "process unknown"
             os.close(handle)
-            run = self.path.parent.parent
-            raise StoreLocked(f"{run}: another process writes to this run ({holder}); wait for it or end it") from None
+            raise StoreLocked(f"{self._guards} ({holder}); wait for it or end it") from None
         except FileNotFoundError:
             pass
         except BaseException:

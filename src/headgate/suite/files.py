@@ -1,4 +1,4 @@
-"""The suite file: YAML, TOML or JSON to a validated :class:`~headgate.suite.model.Suite`."""
+"""The files that a user writes, YAML, TOML or JSON: a suite, a canary."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from headgate.errors import ConfigError
+from headgate.suite.canary import Canary
 from headgate.suite.documents import Document, read_document
 from headgate.suite.model import Suite
 
@@ -53,7 +54,27 @@ def make_suite(document: Document) -> Suite:
     ConfigError
         If anything in it is wrong; one error names every problem, one a line.
     """
+    document = _mapping(document)
+    return Suite.model_validate(document.data, context=document)
+
+
+def load_canary(path: str | Path) -> Canary:
+    r"""Read a canary file; as :func:`load_suite`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = pathlib.Path(folder, "canary.toml")
+    ...     _ = file.write_text('name = "bot"\ntraffic = {stable = "v1", canary = "v2"}')
+    ...     load_canary(file).traffic.canary
+    'v2'
+    """
+    document = _mapping(read_document(Path(path)))
+    return Canary.model_validate(document.data, context=document)
+
+
+def _mapping(document: Document) -> Document:
     if not isinstance(document.data, dict):
         raise ConfigError("is empty" if document.data is None else "is not a mapping", file=document.file)
-    fields = {key: value for key, value in document.data.items() if key != "$schema"}
-    return Suite.model_validate(fields, context=replace(document, data=fields))
+    return replace(document, data={key: value for key, value in document.data.items() if key != "$schema"})

@@ -8,30 +8,23 @@ relative to ``Suite.base``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import (
-    Field,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from headgate.identity import digest
-from headgate.suite.documents import Document, Place
+from headgate.suite.declaration import Declaration
 from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
-from headgate.suite.problems import Problem, Problems, config_error, did_you_mean
+from headgate.suite.problems import Problem, Problems, repeated, unknown
 from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer
 
 __all__ = [
     "BUILTIN_METRICS",
+    "STATUS_RATES",
     "Arm",
     "Budget",
     "Compare",
@@ -58,8 +51,11 @@ __all__ = [
     "callable_name",
 ]
 
-BUILTIN_METRICS: tuple[str, ...] = ("latency_s", "cost_usd", "output_tokens", "error_rate")
+BUILTIN_METRICS: tuple[str, ...] = ("latency_s", "cost_usd", "output_tokens", "error_rate", "refusal_rate")
 """Metrics that need no scorer; lower is better for all of them."""
+
+STATUS_RATES: dict[str, str] = {"error_rate": "error", "refusal_rate": "refused"}
+"""Metrics that are the share of jobs with a status: errors among all jobs, refusals among those that were answered."""
 
 
 class Items(Part):
@@ -390,7 +386,7 @@ class Budget(Part):
     max_minutes: float | None = Field(None, gt=0, description="Most minutes")
 
 
-class Suite(Part):
+class Suite(Declaration):
     """The declared evaluation.
 
     Attributes
@@ -445,23 +441,6 @@ class Suite(Part):
     policy: Policy = Field(Policy.model_construct(), description="How verdicts are made")
     budget: Budget = Field(Budget.model_construct(), description="What a run may spend")
 
-    _base: Path = PrivateAttr(default_factory=Path.cwd)
-    _document: Document | None = PrivateAttr(default=None)
-
-    @property
-    def base(self) -> Path:
-        """Folder that relative paths start from."""
-        return self._base
-
-    @property
-    def file(self) -> Path | None:
-        """The file the suite was read from, if any."""
-        return None if self._document is None else self._document.file
-
-    def line(self, *place: str | int) -> int | None:
-        """Return the line of a field in the suite's file, where it is known."""
-        return None if self._document is None else self._document.line(place)
-
     @field_validator("items", mode="before")
     @classmethod
     def _short_items(cls, value: Any) -> Any:
@@ -476,9 +455,6 @@ class Suite(Part):
             return value
         return {name: _prompt_source(source) for name, source in value.items()}  # pyright: ignore[reportUnknownVariableType]
 
-    def _stand_in(self, document: Document) -> None:
-        self._document, self._base = document, document.file.absolute().parent
-
     @model_validator(mode="after")
     def _names_resolve(self) -> Self:
         found = [*self._repeated(), *self._unresolved()]
@@ -487,12 +463,12 @@ class Suite(Part):
         return self
 
     def _repeated(self) -> Iterator[Problem]:
-        yield from _repeated([(("models", index, "id"), model.id) for index, model in enumerate(self.models)])
-        yield from _repeated([(("scorers", index, "name"), scorer.name) for index, scorer in enumerate(self.scorers)])
+        yield from repeated([(("models", index, "id"), model.id) for index, model in enumerate(self.models)])
+        yield from repeated([(("scorers", index, "name"), scorer.name) for index, scorer in enumerate(self.scorers)])
         shared = [
             (("lanes", i, "models", k), name) for i, lane in enumerate(self.lanes) for k, name in enumerate(lane.models)
         ]
-        yield from _repeated(shared)
+        yield from repeated(shared)
         identities: dict[str, str] = {}
         for index, model in enumerate(self.models):
             twin = identities.setdefault(digest(model.identity), model.id)
@@ -505,12 +481,12 @@ class Suite(Part):
         metrics = [*(scorer.name for scorer in self.scorers), *BUILTIN_METRICS]
         for index, lane in enumerate(self.lanes):
             for place, name in enumerate(lane.models):
-                yield from _unknown(("lanes", index, "models", place), name, models)
+                yield from unknown(("lanes", index, "models", place), name, models)
         for side in ("baseline", "candidate") if self.compare else ():
             arm: Arm = getattr(self.compare, side)
-            yield from _unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
+            yield from unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
         for index, gate in enumerate(self.gates):
-            yield from _unknown(("gates", index, "metric"), gate.metric, metrics)
+            yield from unknown(("gates", index, "metric"), gate.metric, metrics)
         for index, scorer in enumerate(self.scorers):
             if scorer.name in BUILTIN_METRICS:
                 yield Problem(
@@ -521,15 +497,7 @@ class Suite(Part):
     @model_validator(mode="wrap")
     @classmethod
     def _own_errors(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        """Turn pydantic's errors into ours; the context of the validation is the document, if there is one."""
-        document = info.context if isinstance(info.context, Document) else None
-        try:
-            suite = handler(data)
-        except ValidationError as error:
-            raise config_error(error, root=cls, data=data, document=document) from None
-        if document is not None:
-            suite._stand_in(document)  # noqa: SLF001  # a suite of this very class
-        return suite
+        return cls._declared(data, handler, info)
 
 
 _PROMPT_FILE = re.compile(r"\.(txt|md|jinja|jinja2|j2|yml|yaml|json|jsonl|prompt|prompty)(#[1-9][0-9]*)?$")
@@ -551,16 +519,3 @@ def _prompt_source(source: Any) -> Any:
     is_word = not re.search(r"\s|{[{%]", text) and re.search(r"/|\.\w+(#[1-9][0-9]*)?$", text)
     is_path = is_word or ("\n" not in text and "{{" not in text and _PROMPT_FILE.search(text))
     return {"path": text} if is_path else {"text": text}
-
-
-def _repeated(names: Sequence[tuple[Place, str]]) -> Iterator[Problem]:
-    seen: set[str] = set()
-    for place, name in names:
-        if name in seen:
-            yield Problem(place, "stands there twice", name)
-        seen.add(name)
-
-
-def _unknown(place: Place, name: str, known: Iterable[str]) -> Iterator[Problem]:
-    if name not in known:
-        yield Problem(place, "is not declared", name, did_you_mean(name, known))

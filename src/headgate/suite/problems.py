@@ -53,6 +53,21 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f"use one of {', '.join(names)}" if names else "there is none"
 
 
+def repeated(names: Sequence[tuple[Place, str]]) -> Iterator[Problem]:
+    """Yield a problem for each name that stands there before."""
+    seen: set[str] = set()
+    for place, name in names:
+        if name in seen:
+            yield Problem(place, "stands there twice", name)
+        seen.add(name)
+
+
+def unknown(place: Place, name: str, known: Iterable[str]) -> Iterator[Problem]:
+    """Yield a problem if a name is not among those that are declared."""
+    if name not in known:
+        yield Problem(place, "is not declared", name, did_you_mean(name, known))
+
+
 def config_error(error: ValidationError, *, root: type[BaseModel], data: Any, document: Document | None) -> ConfigError:
     """Return one ConfigError that lists every problem, one a line, in the order of the file."""
     found = [
