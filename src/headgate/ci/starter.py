@@ -9,9 +9,17 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Final
 
+from headgate import __version__
 from headgate.errors import ConfigError
 
+SYSTEMS: Final = {
+    "argo": "build headgate.Dockerfile, then kubectl apply -f argo/ (docs/ci/argo.md)",
+    "tekton": "build headgate.Dockerfile, then kubectl apply -f tekton/ (docs/ci/tekton.md)",
+}
+"""Systems that files are written for, and what to do with them."""
+
 _DEMO_ITEMS: Final = 500
+_VERSION: Final = b"@VERSION@"
 
 
 def write_suite(folder: Path) -> list[Path]:
@@ -39,7 +47,46 @@ def write_suite(folder: Path) -> list[Path]:
     ...     [path.name for path in write_suite(Path(folder))]
     ['suite.yaml', 'items.jsonl', 'baseline.prompt.yml', 'candidate.prompt.yml', 'scorers.py']
     """
-    files = _template("suite")
+    return _write_new(folder, _template("suite"))
+
+
+def write_pipeline(folder: Path, system: str) -> list[Path]:
+    """Write the files of a system, and the starter suite where there is no ``suite.yaml``; nothing is overwritten.
+
+    The image that the files name has the version of the headgate that writes them.
+
+    Parameters
+    ----------
+    folder : Path
+        The root of a repository.
+    system : str
+        One of :data:`SYSTEMS`.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    ConfigError
+        If one of the files exists already; then nothing is written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     written = write_pipeline(Path(folder), "tekton")
+    ...     [path.name for path in written if path.suffix == ".Dockerfile"]
+    ['headgate.Dockerfile']
+    """
+    files = _files(resources.files("headgate.ci") / "templates" / system, Path())
+    pinned = {path: data.replace(_VERSION, __version__.encode()) for path, data in files.items()}
+    suite = {} if (folder / "suite.yaml").exists() else _template("suite")
+    return _write_new(folder, suite | pinned)
+
+
+def _write_new(folder: Path, files: Mapping[Path, bytes]) -> list[Path]:
     for path in files:
         if (folder / path).exists():
             raise ConfigError("exists already", file=folder / path, mend="choose another folder, or move it away")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headgate.cli.ci import app as ci_app
+
 app = typer.Typer(
     name="headgate",
     help="Runs large LLM evaluations and says, with error bars, whether a change may pass.",
@@ -44,6 +46,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON to stdou
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
+app.add_typer(ci_app, name="ci")
+
+
 @app.callback(invoke_without_command=True)
 def headgate(
     *,
@@ -71,14 +76,19 @@ def demo(
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write the files.")] = Path(),
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[argo|tekton] [DIR]", help="Write the files of this system too; where to write the files."
+        ),
+    ] = None,
     *,
     quiet: Quiet = False,
 ) -> None:
-    """Write a suite to start from: suite.yaml, items, prompts and a scorer."""
-    from headgate.cli.commands import init_suite
+    """Write a suite to start from: suite.yaml, items, prompts and a scorer; and what a system needs to run it."""
+    from headgate.cli.commands import init_files
 
-    init_suite(folder, quiet=quiet)
+    init_files(words or [], quiet=quiet)
 
 
 @app.command()

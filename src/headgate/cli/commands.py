@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import headgate.api as hg
-from headgate.ci.starter import write_suite
+from headgate.ci.starter import SYSTEMS, write_pipeline, write_suite
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.table import one_line
 from headgate.decide.verdict import EXIT_CODES, Verdict
@@ -31,13 +31,23 @@ if TYPE_CHECKING:
     from headgate.decide.forecast import GateForecast
 
 
-def init_suite(folder: Path, *, quiet: bool) -> None:
-    """Write the starter suite."""
-    written = write_suite(folder)
-    if not quiet:
-        for path in written:
-            _print(f"wrote {path}")
-        _print(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+def init_files(words: Sequence[str], *, quiet: bool) -> None:
+    """Write the starter suite, and the files of a system if the words begin with one."""
+    system = words[0] if words and words[0] in SYSTEMS else None
+    folders = words[1:] if system else words
+    if len(folders) > 1:
+        mend = f"write DIR, or one of {', '.join(SYSTEMS)} and DIR"
+        raise ConfigError("is one word too many", field="init", value=folders[1], mend=mend)
+    folder = Path(folders[0]) if folders else Path()
+    written = write_suite(folder) if system is None else write_pipeline(folder, system)
+    if quiet:
+        return
+    for path in written:
+        print_line(f"wrote {path}")
+    if system is None:
+        print_line(f"next: headgate run {written[0]} && headgate gate runs/support-bot")
+    else:
+        print_line(f"next: {SYSTEMS[system]}")
 
 
 def run_suite(
@@ -56,20 +66,20 @@ def run_suite(
     folder = out or Path("runs") / name
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
-        _print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
+        print_json({"run": str(done.path), "planned": done.planned, "counts": done.counts})
     elif not quiet:
-        _print(format_counts(done.counts, done.planned))
-        _print(f"results in {done.path}")
+        print_line(format_counts(done.counts, done.planned))
+        print_line(f"results in {done.path}")
 
 
 def score_run(run: Path, *, suite: Path | None, json: bool, quiet: bool) -> None:
     """Score a run again."""
     unscored = hg.score_run(run, suite=None if suite is None else hg.load_suite(suite))
     if json:
-        _print_json({"run": str(run), "unscored": unscored})
+        print_json({"run": str(run), "unscored": unscored})
     elif not quiet:
         rows = [[name, str(count)] for name, count in unscored.items()]
-        _print(format_table(["scorer", "could not be scored"], rows))
+        print_line(format_table(["scorer", "could not be scored"], rows))
 
 
 def gate_run(
@@ -100,16 +110,16 @@ def plan_suite(path: Path, *, stored: Path | None, json: bool) -> int:
 
     found = forecast_suite(hg.load_suite(path), stored=stored)
     if json:
-        _print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
+        print_json({**dataclasses.asdict(found), "minutes": found.minutes, "is_worth_it": found.is_worth_it})
     else:
-        _print(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
+        print_line(f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs\n")
         heads = ["lane", "requests", "input tokens", "output tokens", "at its limits"]
-        _print(format_table(heads, map(_lane_cells, found.lanes)))
+        print_line(format_table(heads, map(_lane_cells, found.lanes)))
         heads = ["gate", "cell", "tier", "passes if unchanged", "sees", "from"]
-        _print("\n" + format_table(heads, map(_gate_cells, found.gates)))
+        print_line("\n" + format_table(heads, map(_gate_cells, found.gates)))
         for gate in found.gates:
             if gate.advice:
-                _print(f"  {one_line(gate.metric)}: {gate.advice}")
+                print_line(f"  {one_line(gate.metric)}: {gate.advice}")
     return 0 if found.is_worth_it else EXIT_CODES["inconclusive"]
 
 
@@ -147,7 +157,7 @@ def check_suite(
     _tell(verdict, json=json, quiet=quiet)
     if not json and not quiet:
         looks = "1 look" if len(verdict.looks) == 1 else f"{len(verdict.looks)} looks"
-        _print(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
+        print_line(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} were not needed")
     return verdict.exit_code
 
 
@@ -166,7 +176,7 @@ def _mapped(verdict: Verdict, on_inconclusive: str | None) -> Verdict:
 
 def _tell(verdict: Verdict, *, json: bool, quiet: bool) -> None:
     if json:
-        _print(verdict.to_json().decode().rstrip())
+        print_line(verdict.to_json().decode().rstrip())
     elif not quiet:
         print_verdict(verdict, stream=sys.stdout)
 
@@ -192,7 +202,7 @@ def show_run(run: Path, *, json: bool) -> None:
     cells = summarize_run(run)
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
-        _print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
+        print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
         ""
@@ -200,12 +210,12 @@ def show_run(run: Path, *, json: bool) -> None:
         else f", commit {manifest.git.commit[:12]}" + (" (dirty)" if manifest.git.dirty else "")
     )
     shard = "" if manifest.shard is None else f", shard {manifest.shard}"
-    _print(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
-    _print(format_counts(counts, manifest.n_jobs))
-    _print("")
-    _print(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
-    _print("")
-    _print(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
+    print_line(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
+    print_line(format_counts(counts, manifest.n_jobs))
+    print_line("")
+    print_line(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
+    print_line("")
+    print_line(f"files in {run}: manifest.json, items.parquet, results/*.parquet, scores/*.parquet")
 
 
 def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, confidence: float, json: bool) -> None:
@@ -219,12 +229,12 @@ def compare_runs(candidate: Path, baseline: Path, *, metrics: list[str] | None, 
     wanted = metrics or [metric for metric in common if metric in other]
     cells = [cell for metric in wanted for cell in compare_cells(candidate, baseline, metric, confidence=confidence)]
     if json:
-        _print_json(
+        print_json(
             {"candidate": str(candidate), "baseline": str(baseline), "differences": list(map(_cell_json, cells))}
         )
         return
     heads = ["metric", "prompt", "model", "candidate - baseline", f"{confidence:.0%} interval", "items"]
-    _print(format_table(heads, map(_cell_row, cells)))
+    print_line(format_table(heads, map(_cell_row, cells)))
 
 
 def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> None:
@@ -232,10 +242,10 @@ def merge_runs(runs: Sequence[Path], *, out: Path, json: bool, quiet: bool) -> N
     whole = hg.merge(runs, out=out)
     if json:
         facts = {"run": str(whole.path), "planned": whole.planned, "counts": whole.counts}
-        _print_json({**facts, "merged": [str(run) for run in runs]})
+        print_json({**facts, "merged": [str(run) for run in runs]})
     elif not quiet:
-        _print(format_counts(whole.counts, whole.planned))
-        _print(f"results in {whole.path}")
+        print_line(format_counts(whole.counts, whole.planned))
+        print_line(f"results in {whole.path}")
 
 
 def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
@@ -243,13 +253,13 @@ def verify_run(run: Path, *, json: bool, quiet: bool) -> int:
     problems = hg.verify(run)
     damaged = [problem for problem in problems if not problem.unfinished]
     if json:
-        _print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
+        print_json({"run": str(run), "problems": [_plain(dataclasses.asdict(problem)) for problem in problems]})
         return HeadgateError.exit_code if damaged else 0
     for problem in problems:
         if problem in damaged or not quiet:
             sys.stderr.write(f"{problem}\n")
     if not damaged and not quiet:
-        _print(f"{run}: every file is as it was written")
+        print_line(f"{run}: every file is as it was written")
     return HeadgateError.exit_code if damaged else 0
 
 
@@ -273,9 +283,11 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
     return {key: value(item) for key, item in facts.items()}
 
 
-def _print(line: str) -> None:
+def print_line(line: str) -> None:
+    """Print a line to stdout."""
     sys.stdout.write(line + "\n")
 
 
-def _print_json(facts: Mapping[str, Any]) -> None:
-    _print(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())
+def print_json(facts: Mapping[str, Any]) -> None:
+    """Print facts to stdout."""
+    print_line(msgspec.json.format(msgspec.json.encode(facts), indent=1).decode())

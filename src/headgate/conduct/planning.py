@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import mul
 from pathlib import Path
@@ -83,15 +84,27 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None) -> Forecast:
     ConfigError
         If the suite is wrong, or the stored run lacks what a gate needs.
     """
+    with open_plan(suite) as plan:
+        lanes = tuple(_lanes(suite, plan))
+        gates = tuple(_gates(suite, plan, stored))
+        return Forecast(items=len(plan.items), jobs=len(plan), seeds=plan.seeds, lanes=lanes, gates=gates)
+
+
+@contextmanager
+def open_plan(suite: Suite) -> Generator[Plan]:
+    """Plan a suite in a folder that is gone when the block ends; no model is asked.
+
+    Raises
+    ------
+    ConfigError
+        If the suite is wrong.
+    """
     prompts = load_prompts(suite)
     bind_scorers(suite)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
         write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
-        plan = plan_suite(suite, items=ItemFile(path), prompts=prompts)
-        lanes = tuple(_lanes(suite, plan))
-        gates = tuple(_gates(suite, plan, stored))
-    return Forecast(items=len(plan.items), jobs=len(plan), seeds=plan.seeds, lanes=lanes, gates=gates)
+        yield plan_suite(suite, items=ItemFile(path), prompts=prompts)
 
 
 def _lanes(suite: Suite, plan: Plan) -> Iterator[LaneForecast]:
