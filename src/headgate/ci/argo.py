@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TextIO
 
 import yaml
 
-from headgate.decide.verdict import Verdict
+from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError
 from headgate.suite.documents import read_text
 
 PREFIX: Final = "headgate.dev/"
+STAMPS: Final = ("prompt-digest", "plan-digest", "suite-digest", "served-model")
+"""Annotations that say what a pod runs, without their prefix; several values are joined by commas."""
 
 _STAMPED: Final = re.compile(r'([^=\s]+)="((?:[^"\\]|\\.)*)"')  # a line of a downward API volume
 _LEAST: Final = "prompt-digest"
@@ -71,23 +73,24 @@ def annotations(verdict: Verdict) -> dict[str, str]:
     return {PREFIX + name: ",".join(values) for name, values in gated_digests(verdict).items() if values}
 
 
-def compare_stamps(files: Mapping[str, str], verdict: Verdict) -> list[Stamp]:
-    """Hold what is stamped on workloads against a verdict.
+def compare_stamps(files: Mapping[str, str], verdicts: Sequence[Verdict]) -> list[Stamp]:
+    """Hold what is stamped on workloads against what passed.
 
     Parameters
     ----------
     files : mapping of str to str
         Name to text: Kubernetes manifests (YAML or JSON, any number of documents, lists), or the annotations file of a
         downward API volume. Workloads without any ``headgate.dev/`` annotation are left out.
-    verdict : Verdict
-        Of the gate.
+    verdicts : sequence of Verdict
+        Of gates; those that are no pass let nothing through.
 
     Raises
     ------
     ConfigError
         If a file is neither, or a stamped workload says nothing about its prompts.
     """
-    gated = gated_digests(verdict)
+    passed = [gated_digests(verdict) for verdict in verdicts if verdict.verdict == "pass"]
+    gated = {name: tuple(sorted({value for one in passed for value in one[name]})) for name in STAMPS}
     found: list[Stamp] = []
     for name, text in files.items():
         for where, stamped in _stamped(name, text):
@@ -99,6 +102,13 @@ def compare_stamps(files: Mapping[str, str], verdict: Verdict) -> list[Stamp]:
                 if key in gated:
                     found.append(Stamp(where, key, deployed, gated[key]))
     return found
+
+
+def drift_code(stamps: Sequence[Stamp]) -> int:
+    """Return 0 when all that is stamped passed, 1 when something did not, 3 when nothing is stamped."""
+    if not stamps:
+        return EXIT_CODES["invalid"]
+    return EXIT_CODES["fail" if any(stamp.drifted for stamp in stamps) else "pass"]
 
 
 def read_manifests(paths: Iterable[Path], *, stdin: TextIO) -> dict[str, str]:
@@ -157,7 +167,7 @@ def _workloads(name: str, text: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _name(workload: Mapping[str, Any]) -> str:
-    return f"{workload.get('kind')}/{_at(workload, 'metadata').get('name')}"
+    return f"{workload.get('kind', 'Pod')}/{_at(workload, 'metadata').get('name')}"
 
 
 def _annotations(workload: Mapping[str, Any]) -> Mapping[str, Any]:

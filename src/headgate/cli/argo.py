@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from headgate.ci.argo import annotations, compare_stamps, read_manifests
+from headgate.ci.argo import annotations, compare_stamps, drift_code, read_manifests
 from headgate.ci.verdicts import read_verdict
 from headgate.cli.commands import print_json, print_line
 from headgate.decide.table import one_line
-from headgate.decide.verdict import EXIT_CODES
-
-_NOTHING = EXIT_CODES["invalid"]
+from headgate.errors import ConfigError
 
 
 def print_stamp(run: Path, *, json: bool) -> None:
-    """Print the annotations of a verdict; as YAML, JSON text is YAML too."""
+    """Print the annotations of a verdict as YAML, of which JSON text is a part."""
     stamped = annotations(read_verdict(run)[0])
     if json:
         print_json(stamped)
@@ -27,25 +26,31 @@ def print_stamp(run: Path, *, json: bool) -> None:
         print_line(f"{name}: {msgspec.json.encode(value).decode()}")
 
 
-def find_drift(files: list[Path], *, verdict: Path, json: bool, quiet: bool) -> int:
-    """Compare stamps with a verdict; return the exit code."""
-    passed, _ = read_verdict(verdict)
-    stamps = compare_stamps(read_manifests(files, stdin=sys.stdin), passed)
-    drifted = [stamp for stamp in stamps if stamp.drifted]
-    if not stamps:
-        code = _NOTHING
-    else:
-        code = EXIT_CODES["fail"] if drifted or passed.verdict != "pass" else EXIT_CODES["pass"]
+def find_drift(files: Sequence[Path], *, pods: str | None, verdicts: Sequence[Path], json: bool, quiet: bool) -> int:
+    """Compare what is stamped with what passed; return the exit code."""
+    if not files and pods is None:
+        raise ConfigError("names nothing that is deployed", field="drift", mend="give FILE, or --pods SELECTOR")
+    found = read_manifests(files, stdin=sys.stdin)
+    if pods is not None:
+        from headgate.ci.kubernetes import list_pods
+
+        found["pods"] = list_pods(pods)
+    judged = [read_verdict(path)[0] for path in verdicts]
+    stamps = compare_stamps(found, judged)
+    code, drifted = drift_code(stamps), [stamp for stamp in stamps if stamp.drifted]
     if json:
         facts = [{**dataclasses.asdict(stamp), "drifted": stamp.drifted} for stamp in stamps]
-        print_json({"verdict": passed.verdict, "exit_code": code, "stamps": facts})
+        print_json({"verdicts": [verdict.verdict for verdict in judged], "exit_code": code, "stamps": facts})
     elif not quiet:
         for stamp in drifted:
             print_line(one_line(f"{stamp.where}: {stamp.name}: {_list(stamp.deployed)} is deployed", limit=400))
             print_line(one_line(f"  what passed is {_list(stamp.gated)}", limit=400))
-        print_line(f"{len(stamps)} stamps, {len(drifted)} of them of what did not pass; verdict: {passed.verdict}")
+        words = ", ".join(verdict.verdict for verdict in judged)
+        print_line(f"{len(stamps)} stamps, {len(drifted)} of them of what did not pass; verdict: {words}")
+    if not stamps:
+        sys.stderr.write("headgate: nothing is stamped with headgate.dev/prompt-digest; see headgate ci argo stamp\n")
     return code
 
 
-def _list(values: tuple[str, ...]) -> str:
+def _list(values: Sequence[str]) -> str:
     return ", ".join(values) or "nothing"

@@ -67,17 +67,22 @@ def stamp(run: Source, *, json: Json = False) -> None:
 @argo.command()
 def drift(
     files: Annotated[
-        list[Path],
-        typer.Argument(metavar="FILE", help="Manifests, folders of them, or a pod's annotations file; -: stdin."),
-    ],
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]", help="Manifests, folders of them, or a pod's annotations file; -: stdin."),
+    ] = None,
     *,
     verdict: Annotated[
-        Path, typer.Option("--verdict", metavar="FILE", help="The verdict that let them pass, or its run directory.")
+        list[Path],
+        typer.Option("--verdict", metavar="FILE", help="What let them pass, or its run directory; may be repeated."),
     ],
+    pods: Annotated[
+        str | None,
+        typer.Option("--pods", metavar="SELECTOR", help="In a pod: the running pods with these labels."),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Compare what is stamped with what passed. Exit codes: 0 the same, 1 not, 3 nothing is stamped, 2 usage."""
     from headgate.cli.argo import find_drift
 
-    raise typer.Exit(find_drift(files, verdict=verdict, json=json, quiet=quiet))
+    raise typer.Exit(find_drift(files or [], pods=pods, verdicts=verdict, json=json, quiet=quiet))
