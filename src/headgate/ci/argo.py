@@ -58,7 +58,7 @@ def gated_digests(verdict: Verdict) -> dict[str, tuple[str, ...]]:
     }
 
 
-def annotations(verdict: Verdict) -> dict[str, str]:
+def stamp_annotations(verdict: Verdict) -> dict[str, str]:
     """Return the annotations that a pod template is to carry.
 
     Examples
@@ -67,7 +67,7 @@ def annotations(verdict: Verdict) -> dict[str, str]:
     >>> arm = ArmFacts(run="runs/1", suite_digest="5", plan_digest="9", prompt_digests={"new": "d1"},
     ...                served_models=["small"], git=None)
     >>> from types import SimpleNamespace
-    >>> annotations(SimpleNamespace(candidate=arm))["headgate.dev/prompt-digest"]
+    >>> stamp_annotations(SimpleNamespace(candidate=arm))["headgate.dev/prompt-digest"]
     'd1'
     """
     return {PREFIX + name: ",".join(values) for name, values in gated_digests(verdict).items() if values}
@@ -137,7 +137,7 @@ def _stamped(name: str, text: str) -> Iterator[tuple[str, dict[str, tuple[str, .
     """Yield where annotations stand, and those of headgate, where there are any."""
     lines = [line for line in text.splitlines() if line.strip()]
     if lines and all(_STAMPED.fullmatch(line) for line in lines):
-        sources = [(name, dict(_STAMPED.findall(text)))]
+        sources: list[tuple[str, Mapping[str, Any]]] = [(name, dict(_STAMPED.findall(text)))]
     else:
         sources = [(f"{name}: {_name(one)}", _annotations(one)) for one in _workloads(name, text)]
     for where, found in sources:

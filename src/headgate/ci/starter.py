@@ -13,8 +13,8 @@ from headgate import __version__
 from headgate.errors import ConfigError
 
 SYSTEMS: Final = {
-    "argo": "build headgate.Dockerfile, then kubectl apply -f argo/ (docs/ci/argo.md)",
-    "tekton": "build headgate.Dockerfile, then kubectl apply -f tekton/ (docs/ci/tekton.md)",
+    "argo": "build the image of argo/Dockerfile, then kubectl apply -f argo/",
+    "tekton": "build the image of tekton/Dockerfile, then kubectl apply -f tekton/",
 }
 """Systems that files are written for, and what to do with them."""
 
@@ -77,8 +77,8 @@ def write_pipeline(folder: Path, system: str) -> list[Path]:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     written = write_pipeline(Path(folder), "tekton")
-    ...     [path.name for path in written if path.suffix == ".Dockerfile"]
-    ['headgate.Dockerfile']
+    ...     [path.name for path in written if path.suffix == ".yaml"][:3]
+    ['suite.yaml', 'headgate-canary.yaml', 'headgate-eval.yaml']
     """
     files = _files(resources.files("headgate.ci") / "templates" / system, Path())
     pinned = {path: data.replace(_VERSION, __version__.encode()) for path, data in files.items()}

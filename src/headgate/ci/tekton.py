@@ -138,7 +138,7 @@ def plain(text: str) -> str:
     Examples
     --------
     >>> plain("$(rm -rf /); ok")
-    ' rm -rf / ok'
+    'rm -rf / ok'
     """
     return _UNSAFE.sub("", text)[:_LONGEST]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from headgate.ci.argo import annotations, compare_stamps, drift_code, read_manifests
+from headgate.ci.argo import compare_stamps, drift_code, read_manifests, stamp_annotations
 from headgate.ci.verdicts import read_verdict
 from headgate.cli.commands import print_json, print_line
 from headgate.decide.table import one_line
@@ -18,7 +18,7 @@ from headgate.errors import ConfigError
 
 def print_stamp(run: Path, *, json: bool) -> None:
     """Print the annotations of a verdict as YAML, of which JSON text is a part."""
-    stamped = annotations(read_verdict(run)[0])
+    stamped = stamp_annotations(read_verdict(run)[0])
     if json:
         print_json(stamped)
         return
