@@ -1,10 +1,10 @@
 """Kubernetes manifests held against the real schemas; a field that a schema does not know is an error, as `kubectl
 apply --validate=strict` has it.
 
-Custom resources: the CRDs of Tekton, Argo Rollouts and Argo CD. They are too large to be kept here: tests that need them
-are skipped, and say so, where neither HEADGATE_CRDS nor the folder shared/schemas beside the checkout has them. What a
-CRD leaves open (volumes, pod templates), and what Kubernetes itself knows, is held against the schemas in the package
-kubernetes-validate.
+Custom resources: the CRDs of Tekton, Argo Rollouts and Argo CD. They are too large to be kept here: tests that need
+them are skipped, and say so, where neither HEADGATE_CRDS nor the folder shared/schemas beside the checkout has them.
+What a CRD leaves open (volumes, pod templates), and what Kubernetes itself knows, is held against the schemas in the
+package kubernetes-validate.
 """
 
 from __future__ import annotations

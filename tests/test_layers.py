@@ -43,7 +43,7 @@ FENCES = {
     "typer": {"cli"},
     "jinja2": {"suite", "report"},
     "pydantic": {"suite"},
-    "yaml": {"suite", "registry"},
+    "yaml": {"suite", "registry", "ci"},
 }
 
 

@@ -159,11 +159,12 @@ def _workloads(name: str, text: str) -> Iterator[Mapping[str, Any]]:
     for document in documents:
         if document is None:
             continue
-        if not isinstance(document, dict) or "kind" not in document:
+        inside = document.get("items", [document]) if isinstance(document, dict) and "kind" in document else [None]
+        if not isinstance(inside, list) or not all(isinstance(workload, dict) for workload in inside):
             raise ConfigError(
                 "is no Kubernetes manifest", file=name, mend="give manifests, or a pod's annotations file"
             )
-        yield from document["items"] if isinstance(document.get("items"), list) else [document]
+        yield from inside
 
 
 def _name(workload: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TIMEOUT_S: Final = 30.0
 
 
-def list_pods(selector: str, *, account: Path = ACCOUNT, environ: Mapping[str, str] = os.environ) -> str:
+def list_pods(selector: str, *, account: Path | None = None, environ: Mapping[str, str] = os.environ) -> str:
     """Return the running pods of the own namespace, as the API's JSON.
 
     Parameters
@@ -27,7 +27,7 @@ def list_pods(selector: str, *, account: Path = ACCOUNT, environ: Mapping[str, s
     selector : str
         Label selector, such as ``app=support-bot``.
     account : Path, optional
-        Folder with ``token``, ``namespace`` and ``ca.crt``.
+        Folder with ``token``, ``namespace`` and ``ca.crt``; default: where Kubernetes puts them.
 
     Raises
     ------
@@ -40,6 +40,7 @@ def list_pods(selector: str, *, account: Path = ACCOUNT, environ: Mapping[str, s
     if not host or not port:
         mend = "run it in a pod, or pipe: kubectl get pods -o json | headgate ci argo drift -"
         raise ConfigError("there is no Kubernetes API here", field="--pods", value=selector, mend=mend)
+    account = account or ACCOUNT
     token, namespace = (read_text(account / name).strip() for name in ("token", "namespace"))
     address = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     query = {"labelSelector": selector, "fieldSelector": "status.phase=Running"}
@@ -49,7 +50,7 @@ def list_pods(selector: str, *, account: Path = ACCOUNT, environ: Mapping[str, s
             answer = client.get(f"{address}/api/v1/namespaces/{namespace}/pods", params=query, headers=headers)
     except (httpx.HTTPError, OSError) as error:
         raise EndpointError(f"the Kubernetes API does not answer: {error}") from error
-    if answer.status_code != httpx.codes.OK:
+    if answer.status_code != 200:
         mend = "may the service account list pods?" if answer.status_code in {401, 403} else ""
         raise EndpointError(f"the Kubernetes API answers {answer.status_code}; {mend}".rstrip("; "))
     return answer.text

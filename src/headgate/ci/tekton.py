@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from headgate.ci.verdicts import read_verdict
-from headgate.conduct.planning import open_plan
+from headgate.conduct.prepare import open_plan
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.store.dataset import scan

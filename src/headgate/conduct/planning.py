@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import mul
 from pathlib import Path
 
 from headgate.conduct.judging import read_facts
+from headgate.conduct.prepare import open_plan
 from headgate.conduct.run import declared_lanes
-from headgate.conduct.scoring import bind_scorers
 from headgate.decide.cells import Match, pair_arms, single_cells
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.forecast import GateForecast, forecast_gate
@@ -20,9 +18,7 @@ from headgate.decide.tables import Items, items_of
 from headgate.errors import StatisticsError
 from headgate.execute.lanes import DIMENSIONS
 from headgate.execute.tokens import TokenEstimate
-from headgate.plan import Plan, plan_suite
-from headgate.registry.load import load_prompts
-from headgate.suite.items import ItemFile, read_rows, write_items
+from headgate.plan import Plan
 from headgate.suite.model import Gate, Suite
 
 
@@ -88,23 +84,6 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None) -> Forecast:
         lanes = tuple(_lanes(suite, plan))
         gates = tuple(_gates(suite, plan, stored))
         return Forecast(items=len(plan.items), jobs=len(plan), seeds=plan.seeds, lanes=lanes, gates=gates)
-
-
-@contextmanager
-def open_plan(suite: Suite) -> Generator[Plan]:
-    """Plan a suite in a folder that is gone when the block ends; no model is asked.
-
-    Raises
-    ------
-    ConfigError
-        If the suite is wrong.
-    """
-    prompts = load_prompts(suite)
-    bind_scorers(suite)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "items.parquet"
-        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
-        yield plan_suite(suite, items=ItemFile(path), prompts=prompts)
 
 
 def _lanes(suite: Suite, plan: Plan) -> Iterator[LaneForecast]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,23 @@ class Prepared:
     scorers: tuple[BoundScorer, ...]
     calls: dict[str, Callable[..., Any]]
     resumed: bool
+
+
+@contextmanager
+def open_plan(suite: Suite) -> Generator[Plan]:
+    """Plan a suite in a folder that is gone when the block ends; no model is asked.
+
+    Raises
+    ------
+    ConfigError
+        If the suite is wrong.
+    """
+    prompts = load_prompts(suite)
+    bind_scorers(suite)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "items.parquet"
+        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
+        yield plan_suite(suite, items=ItemFile(path), prompts=prompts)
 
 
 def prepare(
