@@ -109,9 +109,11 @@ def _values(spec, params, workspaces, home) -> dict[str, Any]:
     given = {name: params[name] if name in params else declared[name]["default"] for name in declared}
     for name, value in given.items():
         assert isinstance(value, list) == (declared[name].get("type") == "array"), name
-    assert set(workspaces) == {one["name"] for one in spec.get("workspaces", [])}
+    needed = {one["name"] for one in spec.get("workspaces", []) if not one.get("optional")}
+    bound = {one["name"]: "" for one in spec.get("workspaces", [])} | workspaces
+    assert needed <= set(workspaces) <= set(bound)
     values = {f"params.{name}": value for name, value in given.items()}
-    values |= {f"workspaces.{name}.path": str(path) for name, path in workspaces.items()}
+    values |= {f"workspaces.{name}.path": str(path) for name, path in bound.items()}
     values |= {f"results.{one['name']}.path": str(home / "results" / one["name"]) for one in spec.get("results", [])}
     steps = [f"step-{step['name']}" for step in spec["steps"]]
     return values | {f"steps.{step}.exitCode.path": str(home / "steps" / step / "exitCode") for step in steps}

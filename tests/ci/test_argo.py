@@ -181,7 +181,7 @@ def test_serve_finds_its_files_and_is_found(project):
     pod = deployment["spec"]["template"]
     (container,) = pod["spec"]["containers"]
     assert "--config=/config/serve.yaml" in container["command"]
-    assert "--token=env:HEADGATE_TOKEN" in container["command"]
+    assert {"--token=env:HEADGATE_TOKEN", "--data=/state"} <= set(container["command"])
     assert set(config["data"]) == {"serve.yaml", "canary.yaml"}
     assert all(yaml.safe_load(text)["gates"] for text in config["data"].values())
     labels = pod["metadata"]["labels"].items()

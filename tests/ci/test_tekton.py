@@ -13,6 +13,7 @@ import yaml
 import headgate as hg
 from headgate.ci.starter import write_pipeline
 from headgate.ci.tekton import MOST_SHARDS, plain, plan_results, verdict_outcome, write_results
+from headgate.cli.app import app
 from headgate.cli.main import run_command
 from headgate.errors import ConfigError
 from manifests import documents
@@ -173,6 +174,34 @@ def test_a_key_comes_from_the_secret_and_stays_out_of_the_run(project, tmp_path)
     assert ran.succeeded, ran.log
     assert hg.scan(runs / ran.results["part"]).collect()["output"].unique().to_list() == ["sk-"]
     assert not any(b"very-secret" in path.read_bytes() for path in runs.rglob("*") if path.is_file())
+
+
+def write_traffic(folder, *, n, failing):
+    """Rows of one arm, each third or so an error where it fails."""
+    folder.mkdir(parents=True)
+    rows = [
+        {"time": 1e9 + k, "id": f"{folder.name}-{k}", "status": "error" if failing and k % 3 else "ok"}
+        for k in range(n)
+    ]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+@pytest.mark.skipif(
+    not any(one.name == "canary" for one in app.registered_commands), reason="there is no headgate canary"
+)
+@pytest.mark.parametrize(
+    ("n", "word", "codes"), [(600, "fail", (1, 1)), (20, "inconclusive", (20, 0)), (0, "inconclusive", (20, 0))]
+)
+def test_the_canary_ends_as_its_traffic_says(project, tmp_path, n, word, codes):
+    for arm in ("stable", "canary"):
+        write_traffic(tmp_path / "traffic" / arm, n=n, failing=arm == "canary")
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    cluster = Cluster.of(project / "tekton", tmp_path / "pods")
+    params = {"stable": "stable", "canary": "canary", "folder": "rollout-1"}
+    ran = cluster.run("headgate-canary", params, {"traffic": tmp_path / "traffic", "runs": runs})
+    assert tuple(ran.codes.values()) == codes, ran.log
+    assert ran.results["verdict"] == word
 
 
 # ---- what the commands say, without a Task around them

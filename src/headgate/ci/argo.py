@@ -159,12 +159,16 @@ def _workloads(name: str, text: str) -> Iterator[Mapping[str, Any]]:
     for document in documents:
         if document is None:
             continue
-        inside = document.get("items", [document]) if isinstance(document, dict) and "kind" in document else [None]
-        if not isinstance(inside, list) or not all(isinstance(workload, dict) for workload in inside):
-            raise ConfigError(
-                "is no Kubernetes manifest", file=name, mend="give manifests, or a pod's annotations file"
-            )
-        yield from inside
+        if not isinstance(document, dict) or "kind" not in document:
+            raise _no_manifest(name)
+        for workload in document["items"] if isinstance(document.get("items"), list) else [document]:
+            if not isinstance(workload, dict):
+                raise _no_manifest(name)
+            yield workload
+
+
+def _no_manifest(name: str) -> ConfigError:
+    return ConfigError("is no Kubernetes manifest", file=name, mend="give manifests, or a pod's annotations file")
 
 
 def _name(workload: Mapping[str, Any]) -> str:
