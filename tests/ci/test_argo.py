@@ -8,8 +8,10 @@ import os
 import re
 import subprocess
 import threading
+from functools import reduce
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import httpx
 import pytest
 import yaml
 
@@ -17,6 +19,7 @@ import headgate as hg
 from argo_rules import ROLLOUT, assess, job_phase, measure
 from headgate.ci import argo, kubernetes
 from headgate.ci.starter import write_pipeline
+from headgate.cli.app import app
 from headgate.cli.main import run_command
 from headgate.errors import ConfigError, EndpointError
 from manifests import documents
@@ -191,6 +194,34 @@ def test_serve_finds_its_files_and_is_found(project):
         assert selector.items() <= labels
     probes = [container[name]["httpGet"]["path"] for name in ("livenessProbe", "readinessProbe")]
     assert probes == ["/healthz", "/readyz"]
+
+
+@pytest.mark.skipif(
+    not any(one.callback.__name__ == "serve" for one in app.registered_commands), reason="there is no headgate serve"
+)
+def test_serve_as_it_is_deployed_answers_the_web_analysis(project, tmp_path):
+    """The Deployment's command with its volumes here, asked what the AnalysisTemplate asks: no data is inconclusive."""
+    (container,) = only(project, "serve", "Deployment")["spec"]["template"]["spec"]["containers"]
+    config = tmp_path / "config"
+    config.mkdir()
+    for name, text in only(project, "canary-config", "ConfigMap")["data"].items():
+        (config / name).write_text(text)
+    here = {"/config": str(config), "/state": str(tmp_path / "state"), "0.0.0.0": "127.0.0.1", "8080": "0"}
+    command = [reduce(lambda word, pair: word.replace(*pair), here.items(), word) for word in container["command"]]
+    environ = {"PATH": f"{shim(tmp_path / 'bin')}:{os.defpath}", "HEADGATE_TOKEN": "t"}
+    metric = metric_of(project, "analysis-web")
+    path = metric["provider"]["web"]["url"].partition(":8080")[2]
+    with subprocess.Popen(command, cwd=tmp_path, env=environ, stderr=subprocess.PIPE, text=True) as served:
+        try:
+            address = next(found[1] for line in served.stderr if (found := re.search("listening on (.*)", line)))
+            url = address + path.replace("{{args.baseline}}", "7d4b").replace("{{args.candidate}}", "9f1c")
+            answer = httpx.get(url, headers={"Authorization": "Bearer t"}, trust_env=False)
+            assert httpx.get(url, trust_env=False).status_code == 401
+        finally:
+            served.terminate()
+            served.communicate()
+    assert answer.status_code == 200
+    assert measure(metric, answer.json()) == "Inconclusive"
 
 
 # ---- the gate before a sync

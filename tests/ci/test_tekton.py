@@ -187,7 +187,7 @@ def write_traffic(folder, *, n, failing):
 
 
 @pytest.mark.skipif(
-    not any(one.name == "canary" for one in app.registered_commands), reason="there is no headgate canary"
+    not any(one.callback.__name__ == "canary" for one in app.registered_commands), reason="there is no headgate canary"
 )
 @pytest.mark.parametrize(
     ("n", "word", "codes"), [(600, "fail", (1, 1)), (20, "inconclusive", (20, 0)), (0, "inconclusive", (20, 0))]
