@@ -11,6 +11,7 @@ from headgate.cli.main import run_command
 
 PAGE = Path(__file__).parent / "cli.md"
 COMMANDS = ("demo", "init", "run", "score", "gate", "show", "compare", "merge", "verify")
+COMMANDS += ("ci tekton", "ci tekton-plan", "ci argo stamp", "ci argo drift")
 HEAD = """# Command line
 
 Made by `python docs/generate_cli.py` from the commands' own help.
@@ -34,7 +35,7 @@ def cli_page() -> str:
     for command in COMMANDS:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            run_command([command, "--help"])
+            run_command([*command.split(), "--help"])
         text = "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
         parts.append(f"\n## headgate {command}\n\n```text\n{text}\n```\n")
     return "".join(parts)
