@@ -7,9 +7,7 @@ import json
 import os
 import re
 import subprocess
-import threading
 from functools import reduce
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
@@ -21,10 +19,8 @@ from headgate.ci import argo, kubernetes
 from headgate.ci.starter import write_pipeline
 from headgate.cli.app import app
 from headgate.cli.main import run_command
-from headgate.errors import ConfigError, EndpointError
 from manifests import documents
 from tekton_runner import shim
-from tls_authority import Authority
 
 PASS, FAIL, OPEN = ({"verdict": word, "reason": "r"} for word in ("pass", "fail", "inconclusive"))
 NO_DATA = {"verdict": "inconclusive", "reason": "no_data"}
@@ -159,6 +155,16 @@ def test_the_jobs_are_not_tried_again_and_know_their_number(project):
         path = environ["JOB_NAME"]["valueFrom"]["fieldRef"]["fieldPath"]
         assert path == "metadata.labels['batch.kubernetes.io/job-name']"
         assert len("0" * 36 + ".canary.3") <= 63
+
+
+def test_every_claim_and_config_map_that_is_named_is_written(project):
+    """But for the suite and the verdict, which are the user's own."""
+    written = [one for path in (project / "argo").glob("*.yaml") for one in documents(path)]
+    made = {one["metadata"]["name"] for one in written if one["kind"] in {"PersistentVolumeClaim", "ConfigMap"}}
+    text = "\n".join(map(str, written))
+    claims = set(re.findall(r"'claimName': '([^']+)'", text))
+    maps = set(re.findall(r"'configMap': {'name': '([^']+)'", text))
+    assert claims | (maps - {"headgate-suite", "headgate-verdict"}) == made
 
 
 def test_the_rollout_gives_each_analysis_what_it_asks_for(project):
@@ -379,75 +385,14 @@ def test_files_that_are_not_there_are_named(passed, tmp_path, capsys):
         assert part in said
 
 
-# ---- the running pods
-
-
-@pytest.fixture
-def api(tmp_path):
-    """A Kubernetes API on loopback with TLS, and the service account of a pod that may ask it."""
-    authority = Authority(tmp_path)
-    asked = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            asked.append((self.path, self.headers["Authorization"]))
-            self.send_response(self.server.status)
-            self.end_headers()
-            self.wfile.write(self.server.answer)
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    server.socket = authority.server("127.0.0.1").wrap_socket(server.socket, server_side=True)
-    server.status, server.answer, server.asked = 200, b'{"kind": "PodList", "items": []}', asked
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    account = tmp_path / "account"
-    account.mkdir()
-    (account / "token").write_text("very-secret\n")
-    (account / "namespace").write_text("bot")
-    (account / "ca.crt").write_bytes(authority.file.read_bytes())
-    server.account = account
-    server.environ = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.server_port)}
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_the_pods_that_run_are_compared(api, passed, stamped, monkeypatch, capsys):
-    for name, value in api.environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(kubernetes, "ACCOUNT", api.account)
-    pods = [{"metadata": {"name": name, "annotations": stamped}} for name in ("bot-1", "bot-2")]
-    api.answer = json.dumps({"kind": "PodList", "items": pods}).encode()
-    assert drift("--pods", "app=bot", "--verdict", passed) == 0
-    path = "/api/v1/namespaces/bot/pods?labelSelector=app%3Dbot&fieldSelector=status.phase%3DRunning"
-    assert api.asked == [(path, "Bearer very-secret")]
-    pods[1]["metadata"]["annotations"] = {**stamped, "headgate.dev/prompt-digest": "old"}
-    api.answer = json.dumps({"kind": "PodList", "items": pods}).encode()
+def test_the_pods_that_run_are_compared(passed, stamped, monkeypatch, capsys):
+    old = {**stamped, "headgate.dev/prompt-digest": "old"}
+    pods = [{"metadata": {"name": f"bot-{n}", "annotations": one}} for n, one in enumerate((stamped, old))]
+    answers = {"app=new": pods[:1], "app=bot": pods}
+    monkeypatch.setattr(
+        kubernetes, "list_pods", lambda selector: json.dumps({"kind": "PodList", "items": answers[selector]})
+    )
+    assert drift("--pods", "app=new", "--verdict", passed) == 0
     capsys.readouterr()
     assert drift("--pods", "app=bot", "--verdict", passed) == 1
-    assert "Pod/bot-2: prompt-digest: old" in capsys.readouterr().out
-
-
-def test_an_api_that_refuses_is_no_verdict(api):
-    api.status = 403
-    with pytest.raises(EndpointError, match="answers 403; may the service account list pods") as refused:
-        kubernetes.list_pods("app=bot", account=api.account, environ=api.environ)
-    assert refused.value.exit_code == 3
-    assert "very-secret" not in str(refused.value)
-
-
-def test_an_api_of_another_authority_is_not_asked(api, tmp_path):
-    (tmp_path / "other").mkdir()
-    (api.account / "ca.crt").write_bytes(Authority(tmp_path / "other").file.read_bytes())
-    with pytest.raises(EndpointError, match="does not answer"):
-        kubernetes.list_pods("app=bot", account=api.account, environ=api.environ)
-    assert api.asked == []
-
-
-def test_outside_of_a_pod_there_is_no_api(tmp_path):
-    with pytest.raises(ConfigError, match="there is no Kubernetes API here; run it in a pod"):
-        kubernetes.list_pods("app=bot", account=tmp_path, environ={})
+    assert "pods: Pod/bot-1: prompt-digest: old is deployed" in capsys.readouterr().out

@@ -245,7 +245,7 @@ def test_results_are_short_and_inert_whatever_a_verdict_says(passed, tmp_path):
     assert all(re.fullmatch(r"[A-Za-z0-9 .,:%+=/_-]{0,200}", text) for text in written.values())
     assert len(json.dumps([{"key": name, "value": text, "type": 1} for name, text in written.items()])) < MOST / 2
     assert outcome.results["cost-usd"] == "unknown"
-    assert plain("a\nb") == "ab"
+    assert (plain("a\nb"), plain("--rm -f")) == ("ab", "rm -f")
 
 
 def test_the_shards_of_the_widest_matrix_fit_into_the_results(tmp_path):

@@ -133,14 +133,14 @@ def run_cost(run: Path) -> float | None:
 
 
 def plain(text: str) -> str:
-    """Return text as a result: one line of at most 200 characters on which neither a shell nor Tekton acts.
+    """Return text as a result: one line of at most 200 characters on which no shell, command or Tekton acts.
 
     Examples
     --------
     >>> plain("$(rm -rf /); ok")
     'rm -rf / ok'
     """
-    return _UNSAFE.sub("", text)[:_LONGEST]
+    return _UNSAFE.sub("", text).lstrip("- ")[:_LONGEST]
 
 
 def _results(verdict: Verdict, *, digest: str, cost: float | None) -> dict[str, str]:
