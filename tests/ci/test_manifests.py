@@ -10,7 +10,7 @@ import pytest
 from headgate import __version__
 from headgate.ci.starter import write_pipeline
 from headgate.errors import ConfigError
-from manifests import documents, manifests, name_of, needs_crds, problems
+from manifests import PLACES, documents, manifests, name_of, needs_crds, problems
 
 SYSTEMS = ("tekton", "argo")
 
@@ -26,6 +26,15 @@ def written(tmp_path_factory):
 
 def all_of(folder):
     return [one for system in SYSTEMS for one in manifests(folder / system)]
+
+
+def test_no_field_is_unknown_to_kubernetes(written):
+    """What is no custom resource, and a control for each."""
+    core = [(place, one) for place, one in all_of(written) if one["kind"] not in PLACES]
+    assert len(core) > 12
+    for place, manifest in core:
+        assert problems(manifest) == [], place
+        assert problems(with_unknown_field(manifest, places(manifest)[-1])), place
 
 
 @needs_crds
