@@ -48,7 +48,7 @@ FENCES = {
     "jinja2": {"suite", "report"},
     "dotpromptz_handlebars": {"suite.handlebars"},
     "pydantic": {"suite"},
-    "yaml": {"suite", "registry"},
+    "yaml": {"suite", "registry", "ci"},
 }
 
 

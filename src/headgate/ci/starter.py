@@ -12,8 +12,13 @@ from typing import Final
 from headgate import __version__
 from headgate.errors import ConfigError
 
-SYSTEMS: Final = ("github", "gitlab")
-"""CI systems whose files :func:`write_pipeline` has."""
+SYSTEMS: Final = {
+    "argo": "build the image of argo/Dockerfile, then kubectl apply -f argo/",
+    "github": "headgate check {suite}, then commit and push",
+    "gitlab": "headgate check {suite}, then commit and push",
+    "tekton": "build the image of tekton/Dockerfile, then kubectl apply -f tekton/",
+}
+"""Systems that :func:`write_pipeline` has files for, and what to do with them."""
 
 _DEMO_ITEMS: Final = 500
 _VERSION: Final = b"@VERSION@"

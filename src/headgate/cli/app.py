@@ -100,7 +100,7 @@ def demo(
 def init(
     system: Annotated[
         str | None,
-        typer.Argument(metavar="github|gitlab", help="Write this CI system's pipeline too; may be left out."),
+        typer.Argument(metavar="argo|github|gitlab|tekton", help="Write this system's files too; may be left out."),
     ] = None,
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="Where to write the files; default: here.")

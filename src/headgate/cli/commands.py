@@ -46,8 +46,8 @@ def init_files(system: str | None, folder: Path | None, *, quiet: bool) -> None:
         for path in written:
             print_line(f"wrote {path}")
         suite = place / "suite.yaml"
-        step = f"headgate run {suite} && headgate gate runs/support-bot"
-        print_line(f"next: {step if system is None else f'headgate check {suite}, then commit and push'}")
+        step = "headgate run {suite} && headgate gate runs/support-bot" if system is None else SYSTEMS[system]
+        print_line(f"next: {step.format(suite=suite)}")
 
 
 def run_suite(
