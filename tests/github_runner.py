@@ -282,6 +282,7 @@ def runner_environment(
         "GITHUB_WORKSPACE": str(workspace),
         "GITHUB_REPOSITORY": "shop/bot",
         "GITHUB_RUN_ID": "77",
+        "GITHUB_WORKFLOW": "measure",
         "GITHUB_SERVER_URL": "https://github.com",
         "GITHUB_API_URL": api_url or "http://127.0.0.1:9",
         "GITHUB_SHA": "0" * 40,

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from obstore.store import LocalStore, MemoryStore
 
 from headgate.conduct.baselines import describe_run
@@ -33,16 +34,10 @@ def finished_run(folder: Path, *, errors: int = 0, shard: Any = None, **changes:
     rows = [row for row, ours in zip(plan_results(plan), marks, strict=True) if ours]
     failed = {"status": "error", "error_kind": "timeout", "output": None}
     with RunStore.create(folder, manifest) as store:
-        fill(store, [_changed(row, failed) for row in rows[:errors]] + rows[errors:])
+        fill(store, [replace(row, **failed) for row in rows[:errors]] + rows[errors:])
         store.compact()
         store.write_scores(scores_of(folder), scorer="correct", version="1")
     return folder
-
-
-def _changed(row: Any, fields: dict[str, Any]) -> Any:
-    from msgspec.structs import replace
-
-    return replace(row, **fields)
 
 
 def described(run: Path) -> tuple[RunFolder, Baseline]:

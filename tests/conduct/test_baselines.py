@@ -16,6 +16,7 @@ from scipy.special import ndtr, ndtri
 import headgate as hg
 from headgate.cli.commands import write_verdict
 from headgate.conduct.baselines import suite_parts
+from headgate.conduct.judging import read_facts
 from headgate.decide import decide_paired
 from headgate.decide.cells import differing
 from headgate.errors import BaselineMissing, ConfigError, Interrupted, StoreError
@@ -23,6 +24,7 @@ from headgate.shard import Shard
 from headgate.store.layout import RunFolder
 from headgate.store.run import RunStore
 from simulated import SPREAD
+from store_rows import make_plan, make_suite, plan_results
 from stored_baselines import finished_run, repository
 
 PAIR = {"baseline": {"prompt": "old"}, "candidate": {"prompt": "new"}}
@@ -90,8 +92,6 @@ def test_one_key_means_that_no_key_of_a_mismatch_differs(tmp_path, store, axis):
     run = hg.run(declared, out=tmp_path / "run", arm=arms["candidate"])
     saved = hg.save_baseline(stored, store=store)
     assert hg.find_baseline(declared, store=store).found == saved
-    from headgate.conduct.judging import read_facts
-
     facts = [read_facts(Path(path), None) for path in (run, stored)]
     assert differing(*facts, compare=declared.compare, scorers=["correct"]) == []
     assert hg.gate(run, baseline=saved.address, store=store).verdict == "pass"
@@ -122,8 +122,6 @@ def test_a_run_that_is_being_written_is_refused(tmp_path, store):
 
 
 def _rows(run):
-    from store_rows import make_plan, make_suite, plan_results
-
     return plan_results(make_plan(run.parent / "plan", make_suite()))
 
 
@@ -439,7 +437,9 @@ def cells(run):
 
 def test_a_check_asks_only_the_candidate_where_a_baseline_is_found(tmp_path, store, stored):
     done = hg.check(suite(), out=tmp_path / "run", baseline="auto", store=store)
-    assert (done.verdict.verdict, cells(done.run.path)) == ("pass", ["new"])
+    assert (done.verdict.verdict, cells(done.run.path)) == ("pass", ["new", "old"])
+    counts = hg.scan(done.run.path).collect()["prompt"].value_counts()
+    assert dict(counts.iter_rows()) == {"new": 120, "old": 12}  # a tenth of the baseline, to see that it stands
     assert done.verdict.baseline.run == stored.address
 
 

@@ -53,6 +53,16 @@ def test_a_suite_is_touched_through_its_parts(tmp_path, change, expected):
     assert affected_suites(CommitTree(git, base), FolderTree(tmp_path)) == found
 
 
+def test_what_cannot_be_read_and_did_not_change_touches_nothing(tmp_path):
+    repo = Repo(tmp_path)
+    broken = {"prompts/old.prompt.yml": "messages: 3", "b/other.yaml": "item: x\n" + SUITE}
+    base = repo.commit("Base", FILES | broken)
+    head = repo.commit("Head", {"readme.md": "x"})
+    git = Repository(tmp_path)
+    for after in (CommitTree(git, head), FolderTree(tmp_path)):
+        assert affected_suites(CommitTree(git, base), after) == []
+
+
 def test_only_the_suites_that_are_named(tmp_path):
     repo = Repo(tmp_path)
     base = repo.commit("Base", FILES)

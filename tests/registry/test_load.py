@@ -137,6 +137,7 @@ def block(content):
 
 
 SUPPORTED = ".prompt.yml, .prompt.yaml, .prompt, .prompty, .txt, .md, .jinja, .jinja2, .j2, .json, .yaml, .yml"
+NO_JSON = "a.prompt: holds what is not JSON data: Out of range float values are not JSON compliant"
 PROGRAM = (
     "is a program or a table of promptfoo, and only a file with the text of a prompt is read; "
     "write its text into a file of its own"
@@ -160,6 +161,8 @@ PLAIN = (
         ("a.txt#2", None, "suite.yaml:4: prompts.p: 'a.txt#2' there is no such file"),
         ("a.prompty", "x", "a.prompty:1: does not begin with ---"),
         ("a.prompt", " ", "a.prompt: holds no template; write the prompt below the YAML"),
+        ("a.prompt", "---\nconfig: {temperature: .inf}\n---\nHi", NO_JSON),
+        ("a.prompt", "---\ninput: {default: {a: .nan}}\n---\nHi", NO_JSON),
         ("a.yml", "x", "a.yml: is no chat; write a list of {role, content}"),
         ("a.json", "x", "a.json:1: is not JSON: Expecting value"),
         ("a.txt", " \n", "a.txt: is empty; write the prompt into it"),

@@ -2,12 +2,13 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from headgate.errors import StoreError, StoreLocked
-from headgate.store.disk import FileLock, make_folder, naming, remove, replace_bytes, replacing
+from headgate.store.disk import FileLock, make_folder, naming, remove, replace_bytes, replacing, staging
 
 HOLD = """
 import fcntl, os, sys
@@ -132,3 +133,42 @@ def test_errors_name_path_action_and_mend(tmp_path, number, mend):
     with pytest.raises(StoreError) as caught, naming(tmp_path, "write"):
         raise OSError(number, "whatever the library says")
     assert str(caught.value) == f"{tmp_path}: cannot write: {os.strerror(number)}{mend}"
+
+
+def test_folders_that_many_stage_at_once_are_each_published_whole(tmp_path):
+    """Each start sweeps what was left; none may sweep what another one writes, or has just made."""
+    failed = []
+
+    def publish(number):
+        try:
+            for turn in range(8):
+                with staging(tmp_path / ".new") as folder:
+                    (folder / "a").write_text(f"{number}")
+                    (folder / "b").write_text(f"{number}")
+                    folder.rename(tmp_path / f"{number}-{turn}")
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert list((tmp_path / ".new").iterdir()) == []
+    published = [path for path in tmp_path.iterdir() if path.name != ".new"]
+    assert len(published) == 64
+    assert {(path / "a").read_text() == (path / "b").read_text() == path.name.split("-")[0] for path in published} == {
+        True
+    }
+
+
+def test_a_staged_folder_goes_when_its_block_fails(tmp_path):
+    def fail():
+        with staging(tmp_path) as folder:
+            (folder / "a").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.iterdir()) == []

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.identity import digest
+from headgate.store.costs import sum_costs
 from headgate.store.disk import naming
-from headgate.store.index import read_columns
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
 
@@ -153,8 +150,6 @@ def read_verdict(path: Path) -> Verdict:
 def _behind(run: RunFolder) -> tuple[Manifest | None, float | None]:
     """Return the manifest and the cost of the run beside a verdict, as far as they can be read."""
     try:
-        manifest = read_manifest(run.manifest)
-        costs = [read_columns(source, ["cost_usd"])["cost_usd"].drop_null().to_numpy() for source in run.sources()]
+        return read_manifest(run.manifest), sum_costs(run).cost_usd
     except HeadgateError:
         return None, None
-    return manifest, math.fsum(map(np.sum, costs)) if any(map(len, costs)) else None

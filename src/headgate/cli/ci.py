@@ -32,7 +32,7 @@ def github(
         str, typer.Option("--comment", metavar="auto|never", help="Whether a pull request gets a comment.")
     ] = "auto",
     key: Annotated[
-        str | None, typer.Option("--key", help="What tells the comment from others; default: the suite's name.")
+        str | None, typer.Option("--key", help="What tells the comment from others; default: workflow and RUN.")
     ] = None,
     ended: Annotated[
         int | None, typer.Option("--ended", metavar="CODE", help="Exit code of the command that wrote the verdict.")

@@ -73,7 +73,7 @@ class Budget:
             What :meth:`settle` takes.
         """
         amount = math.ceil(usd * _UNITS)
-        if not self._waiting and self._fits(amount):
+        if not self._waiting and not self.used_up and self._fits(amount):
             self._take(amount)
             return amount
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,7 +113,7 @@ class Budget:
 
     def _admit(self) -> None:
         """Let in those who have waited longest, as far as it goes."""
-        while self._waiting:
+        while self._waiting and not self.used_up:
             waiter, amount = self._waiting[0]
             if not waiter.done():  # else cancelled
                 if not self._fits(amount):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from headgate.errors import ConfigError
 from headgate.identity import digest, digest_bytes
 from headgate.registry.catalogue import Catalogue, SuiteEntry, prompt_addresses
+from headgate.registry.load import split_address
 from headgate.registry.tree import Tree, beside
 from headgate.suite.model import Suite
 
@@ -54,17 +55,24 @@ def affected_suites(base: Tree, head: Tree, *, suites: Iterable[str] = ()) -> li
 
 
 def suite_parts(catalogue: Catalogue, entry: SuiteEntry) -> Iterator[tuple[str, str]]:
-    """Yield what a suite is made of: the names of its parts, and their digests (or why they have none)."""
+    """Yield what a suite is made of: the names of its parts, and their digests (of the bytes of unreadable ones)."""
     if entry.suite is None:
         yield "suite", digest_bytes(catalogue.tree.read(entry.path))
         return
-    yield "suite", digest(dict(entry.data))
+    yield "suite", _declared(catalogue.tree, entry)
     for name, address in prompt_addresses(entry):
         if address is not None:
-            found = catalogue.entry(address)
-            yield f"prompts.{name}", found.digest or f"{found.problem}"
+            found = catalogue.entry(address).digest
+            yield f"prompts.{name}", found or _digest(catalogue.tree, split_address(address)[0])
     for part, path in _files(entry.suite):
         yield part, _digest(catalogue.tree, beside(entry.path, path))
+
+
+def _declared(tree: Tree, entry: SuiteEntry) -> str:
+    try:
+        return digest(dict(entry.data))
+    except ValueError:  # inline items that are not JSON data: a run refuses them
+        return digest_bytes(tree.read(entry.path))
 
 
 def _files(suite: Suite) -> Iterator[tuple[str, str]]:

@@ -73,6 +73,15 @@ def parse_prompt(source: Source, *, name: str, number: int | None = None) -> Pro
     ConfigError
         If the file is of no format that holds a prompt, or broken.
     """
+    prompt = _parse(source, name, number)
+    try:
+        _ = prompt.digest
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"holds what is not JSON data: {error}", file=source.file) from error
+    return prompt
+
+
+def _parse(source: Source, name: str, number: int | None) -> Prompt:
     path = source.file.name.lower()
     if path.endswith(promptfoo.PROGRAMS):
         raise ConfigError(

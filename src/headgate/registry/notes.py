@@ -96,6 +96,7 @@ def _parse(lines: Iterable[bytes]) -> list[Note]:
             note = load_json(line.decode())
         except ValueError:
             continue
-        if isinstance(note, dict) and note.get("schema") == _SCHEMA and isinstance(note.get("prompt_digests"), dict):
+        whole = isinstance(note, dict) and note.keys() >= {"schema", "verdict_digest", *_FACTS, *_ARM}
+        if whole and note["schema"] == _SCHEMA and isinstance(note["prompt_digests"], dict):
             found.append(note)
     return found

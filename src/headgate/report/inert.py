@@ -39,4 +39,5 @@ def terminal(text: str) -> str:
     >>> terminal("a\x1b[2J\nb")
     'a\\x1b[2J\nb'
     """
-    return "\n".join(one_line(line, limit=len(line)) for line in text.split("\n"))
+    # An escape takes up to ten characters.
+    return "\n".join(one_line(line, limit=10 * len(line)) for line in text.split("\n"))

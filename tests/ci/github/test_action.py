@@ -215,7 +215,7 @@ def test_the_starter_suite_passes_and_comments(job):
     assert "headgate: pass" in ran.summary
     assert ran.outputs["n"] == "60"
     (comment,) = github.comments
-    assert comment["body"].startswith(f"{marker('support-bot')}\n## ✅ headgate: pass")
+    assert comment["body"].startswith(f"{marker('measure runs/headgate')}\n## ✅ headgate: pass")
     assert {name for name, _, _ in obeyed(ran.log)} <= {"warning"}  # latency_s, on a busy machine
 
 

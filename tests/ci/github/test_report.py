@@ -11,7 +11,7 @@ import pytest
 
 from github_api import TOKEN, serving
 from github_runner import read_pairs
-from headgate.ci.github.comment import marker
+from headgate.ci.github.comment import Written, marker
 from headgate.ci.github.environment import read_environment
 from headgate.ci.github.report import exit_code, report_artifact, report_run
 from headgate.errors import ConfigError, HeadgateError
@@ -119,6 +119,18 @@ def test_a_run_without_a_verdict_is_told_everywhere_too(tmp_path, github):
     assert "no verdict" in (tmp_path / "summary").read_text()
     assert "no verdict" in github.comments[0]["body"]
     assert report.annotations[0].startswith("::error::headgate: no verdict")
+
+
+def test_a_run_that_crashes_takes_the_place_of_the_verdict_before(tmp_path, github):
+    path = written(tmp_path, VERDICTS["pass"])
+    place = environment(tmp_path, api=github.url)
+    assert report_run(tmp_path / "run", place).comment == Written("created")
+    path.unlink()
+    assert report_run(tmp_path / "run", place, ended=3).comment == Written("updated")
+    (comment,) = github.comments
+    assert "headgate: no verdict" in comment["body"]
+    other = report_run(tmp_path / "other", place, ended=3)
+    assert other.comment == Written("created")
 
 
 @pytest.mark.parametrize("name", ["pass", "fail"])

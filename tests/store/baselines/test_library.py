@@ -14,6 +14,7 @@ from headgate.errors import BaselineMissing, ConfigError, StoreError
 from headgate.store import checksums
 from headgate.store.baselines.address import open_bundles
 from headgate.store.baselines.bundles import FACTS
+from headgate.store.baselines.entry import content_id
 from headgate.store.baselines.library import Library
 from headgate.store.baselines.objects import Objects
 from headgate.store.layout import RunFolder
@@ -247,19 +248,13 @@ def test_a_store_cannot_make_a_copy_write_outside_its_folder(tmp_path, runs):
     _, baseline = runs["first"]
     (tmp_path / "evil").mkdir()
     sums = f"{'0' * 64}  ../../escaped.parquet\n".encode()
-    forged = msgspec.structs.replace(baseline, id=checksums_id(sums))
+    forged = msgspec.structs.replace(baseline, id=content_id(sums))
     place = Objects(LocalStore(tmp_path / "evil"), address="file:///evil")
     bundle = {FACTS: forged.to_json(), "SHA256SUMS": sums}
     assert place.create(forged.bundle, bundle, created=forged.created)
     with pytest.raises(StoreError, match="SHA256SUMS: is not what was saved"):
         Library(place).fetch(forged, cache=tmp_path / "cache")
     assert not list(tmp_path.rglob("escaped*"))
-
-
-def checksums_id(sums):
-    from headgate.store.baselines.entry import content_id
-
-    return content_id(sums)
 
 
 def test_a_copy_that_was_damaged_since_is_named(tmp_path, runs):

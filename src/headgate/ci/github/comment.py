@@ -1,4 +1,4 @@
-"""The one comment of a suite on a pull request: found by a hidden marker, and written anew in its place."""
+"""The one comment of a run on a pull request: found by a hidden marker, and written anew in its place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Written:
 
 
 def marker(key: str) -> str:
-    """Return the first line of the comment of a suite.
+    """Return the first line of the comment with a key.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def marker(key: str) -> str:
 
 
 async def upsert(client: Client, *, repository: str, number: int, key: str, page: str) -> Written:
-    """Write a page as the comment of a suite, over the earlier one if there is one.
+    """Write a page as the comment with a key, over the earlier one if there is one.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ async def upsert(client: Client, *, repository: str, number: int, key: str, page
     number : int
         Of the pull request.
     key : str
-        What tells this comment from others of headgate, such as the suite's name.
+        What tells this comment from others of headgate.
     page : str
         Markdown in which nothing acts.
     """

@@ -73,6 +73,8 @@ class Environment:
         Whether a runner is there that obeys workflow commands.
     event_name : str
         Such as ``pull_request``.
+    workflow : str
+        Its name; empty if it is not known.
     repository : str
         ``owner/name``; empty if it is not known.
     run_url : str
@@ -90,6 +92,7 @@ class Environment:
     is_actions: bool
     event_name: str
     event: Event
+    workflow: str
     repository: str
     run_url: str
     api_url: str
@@ -120,6 +123,7 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
         is_actions=environ.get("GITHUB_ACTIONS") == "true",
         event_name=environ.get("GITHUB_EVENT_NAME", ""),
         event=_read_event(environ.get("GITHUB_EVENT_PATH")),
+        workflow=environ.get("GITHUB_WORKFLOW", ""),
         repository=repository,
         run_url=f"{server}/{repository}/actions/runs/{number}" if repository and number else "",
         api_url=_matching(environ, "GITHUB_API_URL", _URL, "https://api.github.com"),

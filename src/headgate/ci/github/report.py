@@ -73,7 +73,7 @@ def report_run(
     comment : bool
         Whether to write the comment.
     key : str, optional
-        What tells the comment from others; default: the suite's name.
+        What tells the comment from others; default: the workflow and ``run``, which a run that crashed has too.
     ended : int, optional
         Exit code of the command that should have written the verdict.
     summary : Path, optional
@@ -96,8 +96,7 @@ def report_run(
     pull = environment.event.pull_request
     written = None
     if comment and pull is not None:
-        name = key or ("headgate" if result.manifest is None else result.manifest.name)
-        written = _comment(result, environment, pull=pull, key=name)
+        written = _comment(result, environment, pull=pull, key=key or f"{environment.workflow} {run.as_posix()}")
     code = exit_code(result.verdict, fail_on)
     report = Report(
         result=result,
@@ -118,10 +117,21 @@ def report_artifact(
     The artifact is a stranger's: only ``verdict.json`` is read, and it must be a verdict. Which pull request it is
     comes from GitHub. The exit code says whether the comment stands, not what the verdict is: the first half says that.
 
+    Parameters
+    ----------
+    folder : Path
+        Where the artifact was unpacked.
+    environment : Environment
+        The job.
+    key : str, optional
+        What tells the comment from others; default: the name of the workflow that has run.
+    summary : Path, optional
+        A file for the page too.
+
     Raises
     ------
     ConfigError
-        If the event is not ``workflow_run``, or there is no token.
+        If the event is not ``workflow_run``, there is no token, or the artifact holds something else than a verdict.
     """
     run = environment.event.workflow_run
     if environment.event_name != "workflow_run" or run is None:
