@@ -151,6 +151,20 @@ def test_a_stored_baseline_is_not_asked_again(repository):
     assert verdict["baseline"]["run"] == "baselines/main"
 
 
+@pytest.mark.parametrize("saved", [True, False])
+def test_a_baseline_of_the_store_is_taken_where_one_fits(repository, tmp_path_factory, saved):
+    store = tmp_path_factory.mktemp("store")
+    change(repository, "suite.yaml", "policy: { alpha: 0.05 }", "policy: { alpha: 0.05, redraw: 0 }")
+    change(repository, ".gitlab-ci.yml", "suite: suite.yaml", "suite: suite.yaml\n      baseline: auto")
+    if saved:
+        run = tmp_path_factory.mktemp("refreshed") / "run"
+        words = ["baseline", "refresh", str(repository / "suite.yaml"), "--store", str(store), "--out", str(run)]
+        subprocess.run([sys.executable, "-m", "headgate", *words, "--quiet"], check=True, cwd=store)
+    shown = pipeline(repository, "--variable", f"HEADGATE_BASELINES={store}", code=0)
+    assert ("180 of 180 jobs" if saved else "360 of 360 jobs") in shown
+    check_reports(repository, "pass")
+
+
 def test_a_version_that_cannot_be_installed_is_no_verdict(repository):
     change(repository, ".gitlab-ci.yml", "suite: suite.yaml", "suite: suite.yaml\n      version: 99.9.9")
     shown = pipeline(repository, code=0)
