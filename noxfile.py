@@ -24,7 +24,7 @@ def tests(session: nox.Session) -> None:
     """Run the tests, without the slow ones."""
     session.install("-e", ".", *groups("tests"), env={"UV_COMPILE_BYTECODE": "1"})
     session.run("python", "-m", "compileall", "-q", "src", "tests")  # hundreds of processes start from them
-    session.run("pytest", "-m", "not slow", *session.posargs)
+    session.run("pytest", "-m", "not slow", "-n", "2", "--dist", "worksteal", *session.posargs)
 
 
 @nox.session

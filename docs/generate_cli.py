@@ -35,7 +35,7 @@ def commands(group: typer.Typer) -> Iterator[str]:
     """Yield the names of all commands, those of sub-commands with the name of their group."""
     for command in group.registered_commands:
         assert command.callback is not None
-        yield command.name or command.callback.__name__
+        yield command.name or command.callback.__name__.replace("_", "-")
     for below in group.registered_groups:
         assert below.typer_instance is not None
         name = below.name or below.typer_instance.info.name

@@ -183,7 +183,7 @@ def link(name, target):
         {"results": link("results", "/tmp")},
         {"scores/x.parquet": link("scores/x.parquet", "/etc/passwd")},
     ],
-    ids=str,
+    ids=lambda changes: next(f"{name}={value!s:.9}" for name, value in changes.items()),
 )
 def test_what_is_not_the_run_that_was_stored_is_refused(run, tmp_path, changes):
     fake = FakeGitLab()
