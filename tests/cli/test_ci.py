@@ -204,8 +204,8 @@ def test_what_is_no_baseline_is_none_in_the_registry_either(tmp_path):
     (tmp_path / "suite.yaml").write_text(BASELINE)
     call("run", "suite.yaml", "--limit", "1", "--out", "run", cwd=tmp_path)
     refused = call("ci", "gitlab-push", "run", cwd=tmp_path, CI_JOB_TOKEN=TOKEN, CI_PROJECT_ID="5")
-    assert refused.returncode in {2, 3}
-    assert refused.stderr.startswith("headgate: run: ")
+    assert refused.returncode == 3
+    assert "only a run that is finished and whole can be a baseline" in refused.stderr
 
 
 def test_outside_a_job_it_says_what_is_missing(tmp_path):
