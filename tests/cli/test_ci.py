@@ -165,3 +165,50 @@ def test_init_takes_a_folder_alone_or_a_known_system(tmp_path):
     assert ran.returncode == 2
     assert "'jenkins' is no CI system that headgate writes files for" in ran.stderr
     assert not (tmp_path / "bot2").exists()
+
+
+BASELINE = """
+name: sums
+items: [{id: a, q: "1 + 1", target: "2"}, {id: b, q: "2 + 2", target: "4"}]
+prompts: {old: "{{ q }}", new: "Sum: {{ q }}"}
+models: [{id: m, provider: simulated, simulate: {latency_s: 0}}]
+scorers: [{name: correct, type: exact_match}]
+compare: {baseline: {prompt: old}, candidate: {prompt: new}}
+gates: [{metric: correct, margin: 0.1}]
+"""
+
+
+def test_a_baseline_goes_to_the_package_registry_and_comes_back(tmp_path):
+    (tmp_path / "suite.yaml").write_text(BASELINE)
+    fake = FakeGitLab()
+    fake.duplicates = False
+    with serve(fake.answer) as url:
+        job = {**PREDEFINED, "CI_API_V4_URL": f"{url}/api/v4", "CI_JOB_TOKEN": TOKEN}
+        none = call("ci", "gitlab-pull", "suite.yaml", "--out", "found", cwd=tmp_path, **job)
+        assert (none.returncode, (tmp_path / "found").exists()) == (3, False)
+        assert "the package registry has no baseline with key" in none.stderr
+        assert call("run", "suite.yaml", "--arm", "baseline", "--out", "drawn", cwd=tmp_path).returncode == 0
+        pushed = json.loads(call("ci", "gitlab-push", "drawn", "--json", cwd=tmp_path, **job).stdout)
+        assert pushed["is_new"]
+        again = json.loads(call("ci", "gitlab-push", "drawn", "--json", cwd=tmp_path, **job).stdout)
+        assert again == {"key": pushed["key"], "is_new": False}
+        found = call("ci", "gitlab-pull", "suite.yaml", "--out", "found", "--json", cwd=tmp_path, **job)
+    assert json.loads(found.stdout) == {"key": pushed["key"], "run": "found"}
+    assert all(headers["job-token"] == TOKEN for _, _, headers, _ in fake.requests)
+    checked = call("check", "suite.yaml", "--baseline", "found", "--out", "run", "--json", cwd=tmp_path)
+    assert json.loads(checked.stdout)["baseline"]["run"] == "found"
+    assert TOKEN not in found.stdout + found.stderr + none.stderr
+
+
+def test_what_is_no_baseline_is_none_in_the_registry_either(tmp_path):
+    (tmp_path / "suite.yaml").write_text(BASELINE)
+    call("run", "suite.yaml", "--limit", "1", "--out", "run", cwd=tmp_path)
+    refused = call("ci", "gitlab-push", "run", cwd=tmp_path, CI_JOB_TOKEN=TOKEN, CI_PROJECT_ID="5")
+    assert refused.returncode == 3
+    assert "only a run that is finished and whole can be a baseline" in refused.stderr
+
+
+def test_outside_a_job_it_says_what_is_missing(tmp_path):
+    (tmp_path / "suite.yaml").write_text(BASELINE)
+    ran = call("ci", "gitlab-pull", "suite.yaml", "--out", "found", cwd=tmp_path)
+    assert (ran.returncode, "CI_JOB_TOKEN" in ran.stderr) == (2, True)

@@ -112,6 +112,33 @@ def gitlab(
 
 
 @ci.command()
+def gitlab_push(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Finished run of the baseline arm.")],
+    *,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Store a baseline in the project's generic package registry, under the key of what it was measured on."""
+    from headgate.cli.gitlab import push_baseline
+
+    push_baseline(run, json=json, quiet=quiet)
+
+
+@ci.command()
+def gitlab_pull(
+    suite: Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YAML, TOML or JSON.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to put the run; it must not be there.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fetch the stored baseline that a suite may use. Exit codes: 0 found, 3 there is none or GitLab refuses."""
+    from headgate.cli.gitlab import pull_baseline
+
+    pull_baseline(suite, out=out, json=json, quiet=quiet)
+
+
+@ci.command()
 def tekton(
     run: Source,
     *,

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from headgate.ci.gitlab.api import GitLab
 from headgate.ci.gitlab.notes import NoteRefused, check_reference, find_token, marker, merge_request, upsert_note
+from headgate.ci.gitlab.packages import pull_run, push_run
 from headgate.ci.gitlab.reports import note_page, write_reports
 from headgate.ci.stored import Stored, read_stored
 from headgate.cli.commands import check_mapping, map_inconclusive
 from headgate.cli.output import print_json, print_line
+from headgate.conduct.baselines import describe_run, suite_parts
 from headgate.decide.table import one_line
-from headgate.errors import ConfigError
+from headgate.errors import BaselineMissing, ConfigError
 from headgate.execute.secret import Secret
+from headgate.identity import digest
+from headgate.store.layout import RunFolder
+from headgate.suite.files import load_suite
 
 
 def report_gitlab(
@@ -65,3 +70,46 @@ def _write_note(stored: Stored, reference: str) -> str:
     except (NoteRefused, ConfigError) as error:
         sys.stderr.write(f"headgate: warning: no note: {one_line(str(error), limit=300)}\n")
         return "refused"
+
+
+def push_baseline(run: Path, *, json: bool, quiet: bool) -> None:
+    """Store a finished run in the project's package registry, under the key of its baseline."""
+    key = describe_run(RunFolder(run)).key
+
+    async def push() -> bool:
+        async with _as_job() as gitlab:
+            return await push_run(gitlab, run, project=_project(), version=key)
+
+    is_new = asyncio.run(push())
+    if json:
+        print_json({"key": key, "is_new": is_new})
+    elif not quiet:
+        print_line(f"baseline {key} is {'stored' if is_new else 'there already, and stays as it is'}")
+
+
+def pull_baseline(suite: Path, *, out: Path, json: bool, quiet: bool) -> None:
+    """Fetch the run that a suite's baseline arm was stored as; exit code 3 where there is none."""
+    key = digest(suite_parts(load_suite(suite)))
+
+    async def pull() -> bool:
+        async with _as_job() as gitlab:
+            return await pull_run(gitlab, out, project=_project(), version=key)
+
+    if not asyncio.run(pull()):
+        raise BaselineMissing(f"the package registry has no baseline with key {key}")
+    if json:
+        print_json({"key": key, "run": str(out)})
+    elif not quiet:
+        print_line(f"baseline {key} in {one_line(str(out))}")
+
+
+def _as_job() -> GitLab:
+    token = os.environ.get("CI_JOB_TOKEN")
+    if not token:
+        mend = "call it in a GitLab job"
+        raise ConfigError("is not set, and a package registry asks for it", field="CI_JOB_TOKEN", mend=mend)
+    return GitLab(os.environ.get("CI_API_V4_URL", ""), header="JOB-TOKEN", token=Secret(token))
+
+
+def _project() -> str:
+    return os.environ.get("CI_PROJECT_ID", "")
