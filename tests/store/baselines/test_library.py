@@ -75,6 +75,14 @@ def test_the_newest_of_a_key_is_the_one_that_began_last(tmp_path, runs):
     assert library.find(runs["first"][1].key).id == runs["first"][1].id
 
 
+def test_of_two_that_began_in_one_second_the_later_seeds_are_newer(tmp_path, runs):
+    library = Library(open_bundles(tmp_path))
+    for name in ("again", "first"):
+        files, baseline = runs[name]
+        library.save(files, msgspec.structs.replace(baseline, created="2026-01-01T00:00:00+00:00"), name=name)
+    assert [one.first_seed for one in library.entries()] == [3, 1]
+
+
 @every_place
 def test_a_name_keeps_its_history_and_is_moved_by_saving_only(place, runs):
     library = Library(place)

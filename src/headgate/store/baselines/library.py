@@ -107,10 +107,10 @@ class Library:
         return self._describe(f"entries/{key}/{identity}")
 
     def entries(self, key: str | None = None) -> list[Baseline]:
-        """Return all baselines, or those of a key, the newest first."""
+        """Return all baselines, or those of a key, the newest first; of one second, the one with later seeds."""
         bundles = self.bundles.names("entries" if key is None else f"entries/{key}")
         found = [self._describe(bundle) for bundle in bundles]
-        return sorted(found, key=lambda one: (datetime.fromisoformat(one.created), one.id), reverse=True)
+        return sorted(found, key=_age, reverse=True)
 
     def find(self, word: str) -> Baseline:
         """Return the baseline that a name, a key or an id (or the first 8 letters of one) means; of a key the newest.
@@ -197,6 +197,10 @@ class Library:
 
     def _read(self, bundle: str, file: str) -> bytes:
         return b"".join(self.bundles.read(bundle, file))
+
+
+def _age(baseline: Baseline) -> tuple[datetime, int, str]:
+    return datetime.fromisoformat(baseline.created), baseline.first_seed, baseline.id
 
 
 def _split(bundle: str) -> tuple[str, str, str]:
