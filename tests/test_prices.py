@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from genai_prices import Usage, calc_price
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.prices import ModelPrice, Rates, declared_price, find_prices, format_usd
@@ -66,6 +66,7 @@ def test_what_costs_nothing_is_known_to():
     assert free.cost_usd(100, 100) == 0.0
 
 
+@settings(deadline=None)  # the first call loads the library
 @given(TOKENS, TOKENS, st.floats(0, 1), st.floats(0, 1))
 def test_long_requests_cost_what_the_library_says(inputs, outputs, cached_share, written_share):
     """Against the library itself, in decimals: a model with rates for long requests, a cache, and writes into it."""

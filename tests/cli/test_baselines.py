@@ -71,7 +71,8 @@ def test_a_pipeline_keeps_its_baselines_in_git(here, capsys, monkeypatch):
     saved = facts(capsys, "baseline", "refresh", "suite.json", "--quiet")
     verdict = Verdict.from_json(json.dumps(facts(capsys, "check", "suite.json", "--baseline", "auto", "--quiet")))
     assert (verdict.verdict, verdict.baseline.run) == ("pass", f"baseline:{saved['id']}")
-    assert set(hg.scan("runs/sums").collect()["prompt"]) == {"new"}
+    asked = hg.scan("runs/sums").collect()["prompt"].to_list()
+    assert 0 < asked.count("old") <= asked.count("new") / 10  # only so many of the baseline as show that it stands
     assert not (here / ".headgate").exists()
 
 

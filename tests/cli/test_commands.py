@@ -342,8 +342,8 @@ def test_init_takes_a_known_system_or_a_folder_alone(tmp_path):
     ran = call("init", "gihtub", "shop", cwd=tmp_path)
     assert ran.returncode == 2
     assert (
-        "init: 'gihtub' is no CI system that headgate writes files for; use github; or name the folder alone"
-        in ran.stderr
+        "init: 'gihtub' is no CI system that headgate writes files for; use argo, github, gitlab, "
+        "tekton; or name the folder alone" in ran.stderr
     )
     assert list(tmp_path.iterdir()) == []
     assert call("init", "shop", cwd=tmp_path).returncode == 0

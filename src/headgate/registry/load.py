@@ -166,7 +166,7 @@ def _load(suite: Suite, name: str) -> Prompt:
 
 def _refuse_absent(suite: Suite, name: str, address: Path) -> None:
     """Refuse, in the suite's own place, what it names and is no file of a format."""
-    field, line = f"prompts.{name}", suite.line("prompts", name)
+    field, line, written = f"prompts.{name}", suite.line("prompts", name), suite.prompts[name].path
     known = format_of(address.name) is not None or address.name.lower().endswith(promptfoo.PROGRAMS)
     if not known:
         mend = f"use {', '.join(_FORMATS)}"
@@ -175,11 +175,11 @@ def _refuse_absent(suite: Suite, name: str, address: Path) -> None:
             file=suite.file,
             line=line,
             field=field,
-            value=str(address),
+            value=written,
             mend=mend,
         )
     if not Path(split_address(str(address))[0]).is_file():
-        raise ConfigError("there is no such file", file=suite.file, line=line, field=field, value=str(address))
+        raise ConfigError("there is no such file", file=suite.file, line=line, field=field, value=written)
 
 
 def _refuse_conflicts(suite: Suite, prompts: tuple[Prompt, ...]) -> None:

@@ -455,4 +455,4 @@ def test_a_stored_baseline_is_compared_with(job):
     assert run(job(event_name="push", event={}), command="run", run="runs/baseline").exit_code == 0
     ran = run(job(), baseline="runs/baseline", comment="never")
     assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
-    assert "run runs&#47;baseline" in ran.summary
+    assert "run runs&#47;&#8288;baseline" in ran.summary

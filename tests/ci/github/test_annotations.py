@@ -23,7 +23,7 @@ messages:
       You answer customers.
       Be brief.
   - role: user
-    content: "{{ q }}"
+    content: "{{q}}"
 """
 
 

@@ -75,7 +75,7 @@ def test_without_a_verdict_the_page_says_so():
     missing = Result(verdict=None, missing="RUN/verdict.json is not there", verdict_file=Path())
     shown = html(result_page(missing, run_url=RUN, most_bytes=10_000))
     assert "headgate: no verdict" in shown.text
-    assert "RUN/verdict.json is not there" in shown.text
+    assert "RUN/verdict.json is not there" in shown.text.replace("\u2060", "")  # what keeps links from being made
     assert "does not pass" in shown.text
     assert shown.links == [RUN]
 
