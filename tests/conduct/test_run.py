@@ -327,7 +327,7 @@ def test_a_run_is_watched_from_another_thread(tmp_path):
     thread = threading.Thread(target=look)
     thread.start()
     try:
-        run = hg.run(suite(models=models, seeds=10), out=tmp_path / "run", watch=running.append)
+        run = hg.run(suite(models=models, seeds=4), out=tmp_path / "run", watch=running.append)
     finally:
         over.set()
         thread.join()
@@ -337,8 +337,8 @@ def test_a_run_is_watched_from_another_thread(tmp_path):
         assert list(figures) == sorted(figures)
     (conductor,) = running
     now = conductor.statistics()
-    assert (conductor.todo, now.done, now.ok, run.counts["ok"]) == (600, 600, 600, 600)
-    assert now.attempts == 600 + sum(now.failures.values())
+    assert (conductor.todo, now.done, now.ok, run.counts["ok"]) == (240, 240, 240, 240)
+    assert now.attempts == 240 + sum(now.failures.values())
     assert (now.in_flight, conductor.rows_pending) == (0, 0)
     assert conductor.statistics() == now  # the clock stands still
 
