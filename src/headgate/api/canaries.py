@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypedDict, Unpack
 
 from headgate.api.calls import RunPath, as_path, complete
 from headgate.decide.verdict import Verdict
 from headgate.suite.canary import Canary
 
 
-class CanaryOptions(TypedDict, total=False):
-    """Keywords of :func:`canary`."""
-
-    stable: str | None
-    canary: str | None
-    state: RunPath | None
-    max_minutes: float
-    poll_s: float
-    on_verdict: Callable[[Verdict], object] | None
-
-
-def canary(declared: Canary, **options: Unpack[CanaryOptions]) -> Verdict:
+def canary(
+    declared: Canary,
+    *,
+    stable: str | None = None,
+    canary: str | None = None,
+    state: RunPath | None = None,
+    max_minutes: float = 0.0,
+    poll_s: float = 5.0,
+    on_verdict: Callable[[Verdict], object] | None = None,
+) -> Verdict:
     r"""Judge a canary against stable on live traffic, as far as it has come; one may look as often as one likes.
 
     Parameters
@@ -66,22 +63,34 @@ def canary(declared: Canary, **options: Unpack[CanaryOptions]) -> Verdict:
     ...     hg.canary(hg.Canary(gates=gates), stable=str(stable), canary=str(new)).verdict
     'fail'
     """
-    return complete(canary_async(declared, **options))
+    return complete(
+        canary_async(
+            declared,
+            stable=stable,
+            canary=canary,
+            state=state,
+            max_minutes=max_minutes,
+            poll_s=poll_s,
+            on_verdict=on_verdict,
+        )
+    )
 
 
-async def canary_async(declared: Canary, **options: Unpack[CanaryOptions]) -> Verdict:
+async def canary_async(
+    declared: Canary,
+    *,
+    stable: str | None = None,
+    canary: str | None = None,
+    state: RunPath | None = None,
+    max_minutes: float = 0.0,
+    poll_s: float = 5.0,
+    on_verdict: Callable[[Verdict], object] | None = None,
+) -> Verdict:
     """Judge a canary inside an asyncio event loop; as :func:`canary`."""
     from headgate.conduct.canary import Watcher, watch
 
-    watcher = Watcher(
-        declared, stable=options.get("stable"), canary=options.get("canary"), state=as_path(options.get("state"))
-    )
+    watcher = Watcher(declared, stable=stable, canary=canary, state=as_path(state))
     try:
-        return await watch(
-            watcher,
-            max_minutes=options.get("max_minutes", 0.0),
-            poll_s=options.get("poll_s", 5.0),
-            on_verdict=options.get("on_verdict"),
-        )
+        return await watch(watcher, max_minutes=max_minutes, poll_s=poll_s, on_verdict=on_verdict)
     finally:
         watcher.close()
