@@ -16,7 +16,7 @@ import pytest
 import headgate as hg
 from headgate.conduct.canary import Watcher, watch
 from headgate.conduct.canary_state import VERSION
-from headgate.errors import PlanMismatch, StoreError, StoreLocked
+from headgate.errors import ConfigError, PlanMismatch, StoreError, StoreLocked
 
 GATES = [{"metric": "good", "margin": 0.1}, {"metric": "error_rate", "margin": 0.05}]
 SCORERS = [{"name": "good", "type": "contains", "target": "yes"}]
@@ -250,5 +250,5 @@ def test_watching_ends_when_the_verdict_stands_or_the_time_is_over(tmp_path):
     ],
 )
 def test_what_a_declaration_lacks_is_named(tmp_path, traffic, message):
-    with pytest.raises(hg.api.ConfigError, match=message):
+    with pytest.raises(ConfigError, match=message):
         judge(declared(tmp_path, traffic=traffic))
