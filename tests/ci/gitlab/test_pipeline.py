@@ -18,6 +18,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 import headgate as hg
+from fake_gitlab import FakeGitLab, serve
 from headgate.ci.starter import write_pipeline
 
 HOME = os.environ.get("GITLAB_CI_LOCAL_HOME")
@@ -165,6 +166,16 @@ def test_a_baseline_of_the_store_is_taken_where_one_fits(repository, tmp_path_fa
     check_reports(repository, "pass")
 
 
+def test_a_registry_without_a_baseline_leaves_both_arms_to_be_asked(repository):
+    change(repository, ".gitlab-ci.yml", "suite: suite.yaml", "suite: suite.yaml\n      baseline: registry")
+    with serve(FakeGitLab().answer) as url:
+        given = [f"CI_API_V4_URL={url}/api/v4", "CI_PROJECT_ID=5", "CI_JOB_TOKEN=of-the-job"]
+        shown = pipeline(repository, *(word for one in given for word in ("--variable", one)), code=0)
+    assert "the package registry has no baseline with key" in shown
+    assert "360 of 360 jobs" in shown
+    check_reports(repository, "pass")
+
+
 def test_a_version_that_cannot_be_installed_is_no_verdict(repository):
     change(repository, ".gitlab-ci.yml", "suite: suite.yaml", "suite: suite.yaml\n      version: 99.9.9")
     shown = pipeline(repository, code=0)
@@ -175,7 +186,7 @@ def test_a_mistake_in_the_suite_is_no_verdict_and_is_reported(repository):
     change(repository, "suite.yaml", "metric: correct", "metric: corect")
     shown = pipeline(repository, code=0)
     assert re.search(r"headgate\s+finished in .* FAIL 2\b", shown)
-    assert "the command before ended with 2 (usage or configuration error)" in shown
+    assert "the command ended with exit code 2: a usage or configuration error" in shown
     (suite,) = ET.parse(artifacts(repository) / "reports" / "junit.xml").getroot()
     assert suite.get("errors") == "1"
     assert "HEADGATE_EXIT_CODE=2" in (artifacts(repository) / "reports" / "verdict.env").read_text()
