@@ -46,11 +46,15 @@ class FakeEndpoint:
 
     name = "http://fake"
     sends_seed = True
+    api_version = None
 
     def __init__(self, react: Callable[[Job, int], Answer | Failure | Awaitable[Answer | Failure]]) -> None:
         self.react = react
         self.calls: list[tuple[str, int]] = []
         self.timeouts: list[float] = []
+
+    def dropped(self, job: Job) -> str | None:
+        return None
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         self.calls.append((job.job_id, number))

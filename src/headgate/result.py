@@ -29,6 +29,12 @@ class Result(msgspec.Struct, frozen=True, gc=False):
         Seconds the last attempt took on the wire, without queueing and earlier attempts.
     queued_s : float
         Seconds the job waited for its lane and between attempts.
+    dropped_params : str, optional
+        Parameters that the provider's API does not take and that were left out, as a JSON list.
+    logprobs_json : str, optional
+        A JSON list with ``token`` and ``logprob`` of every token of the output, where they were asked for.
+    substitute : str, optional
+        What answered in the model's place, where another one was allowed to: such a row is not the model's.
     generation : int
         Which start of this run wrote the row: 1 for the first, one more for each resume.
 
@@ -78,6 +84,10 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     system_fingerprint: str | None = None
     tool_calls_json: str | None = None
     metadata_json: str | None = None
+    api_version: str | None = None
+    dropped_params: str | None = None
+    logprobs_json: str | None = None
+    substitute: str | None = None
 
 
 COLUMNS: tuple[str, ...] = Result.__struct_fields__

@@ -17,7 +17,7 @@ output large_string, reasoning large_string, stop_reason string, input_tokens in
 cached_tokens int64, cache_write_tokens int64, reasoning_tokens int64, cost_usd double, settled_usd double,
 latency_s double, ttfb_s double, queued_s double!, attempts int64!, served_model string, fallback bool!,
 cache_hit bool!, generation int64!, request_id string, system_fingerprint string, tool_calls_json large_string,
-metadata_json large_string
+metadata_json large_string, api_version string, dropped_params string, logprobs_json large_string, substitute string
 """
 V1_SCORES = """
 job_id string!, item_id string!, cluster string, prompt string!, model string!, seed int64!, scorer string!,

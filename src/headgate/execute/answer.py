@@ -51,6 +51,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     request_id: str | None = None
     system_fingerprint: str | None = None
     tool_calls_json: str | None = None
+    logprobs_json: str | None = None
     quota: Quota | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,7 +15,8 @@ import msgspec
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.providers import openai
+from headgate.execute.providers.adapter import Adapter, Form
+from headgate.execute.providers.openai import ChatCompletions
 from headgate.execute.providers.python import as_answer, as_failure, bind_call
 from headgate.execute.quota import read_quota
 from headgate.execute.retry import classify_transport
@@ -42,10 +43,17 @@ class Endpoint(Protocol):
         How rows and errors call it; never a login or a query.
     sends_seed : bool
         Whether the job's seed reaches the model.
+    api_version : str, optional
+        Of the API that is spoken, where it has one.
     """
 
     name: str
     sends_seed: bool
+    api_version: str | None
+
+    def dropped(self, job: Job) -> str | None:
+        """Return the job's parameters that are not sent, as a JSON list; None where all are."""
+        ...
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         """Try a job once, in at most so many seconds; ``number`` counts its attempts from 1."""
@@ -53,28 +61,36 @@ class Endpoint(Protocol):
 
 
 class HttpEndpoint:
-    """An OpenAI-shaped server, for the prompts and models of one plan.
+    """A server, for the prompts and models of one plan.
 
     Parameters
     ----------
     base_url : str
         Such as ``http://vllm:8000/v1``.
+    adapter : Adapter, optional
+        The API that it speaks; default: chat completions.
     key : Secret, optional
-        Sent as a bearer token.
+        Sent as the API wants it.
     simulated : bool
-        Tell the server which job it is: the simulated provider answers by it.
+        Tell the server which job and attempt it is: the simulated provider answers by it.
     """
 
     def __init__(
-        self, base_url: str, *, transport: Transport, key: Secret | None = None, simulated: bool = False
+        self,
+        base_url: str,
+        *,
+        transport: Transport,
+        adapter: Adapter | None = None,
+        key: Secret | None = None,
+        simulated: bool = False,
     ) -> None:
-        parts = urlsplit(base_url)
-        self.name = "simulated" if simulated else _origin(parts)
-        self.sends_seed = True
-        self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + openai.PATH, fragment=""))
+        self._parts = urlsplit(base_url)
+        self._adapter = adapter or ChatCompletions(simulated=simulated)
+        self.name = "simulated" if simulated else _origin(self._parts)
+        self.sends_seed, self.api_version = self._adapter.sends_seed, self._adapter.api_version
         self._transport, self._simulated, self._key = transport, simulated, key
-        self._target = lru_cache(maxsize=64)(self._make_target)
-        self._frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._target = lru_cache(maxsize=256)(self._make_target)
+        self._forms: dict[tuple[str, str], Form] = {}
         self._heed_at = 0.0
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
@@ -83,7 +99,7 @@ class HttpEndpoint:
             response = await self._transport.send(self.encode(job, number), timeout_s=timeout_s)
         except TransportError as error:
             return classify_transport(error)
-        outcome = openai.decode(response if self._key is None else self._without_key(response))
+        outcome = self._adapter.decode(response if self._key is None else self._without_key(response))
         now = time.monotonic()
         if now >= self._heed_at or isinstance(outcome, Failure):
             self._heed_at = now + _HEED_EVERY_S
@@ -99,25 +115,33 @@ class HttpEndpoint:
 
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""
-        prompt, seed, simulated = job.prompt, job.seed, self._simulated
-        frame = self._frames.get((prompt.name, job.model.id)) or self._make_frame(prompt, job.model)
-        metadata = _metadata(job) if simulated else None
-        body = openai.encode(job.item.messages[prompt.name], frame=frame, seed=seed, metadata=metadata)
-        return Request(self._target(number if simulated else 0), body)
+        form = self.form(job.prompt, job.model)
+        return Request(self._target(form.path, number if self._simulated else 0), self._adapter.encode(job, form))
 
-    def _make_frame(self, prompt: Prompt, model: Model) -> tuple[bytes, bytes]:
-        frame = openai.encode_frame(model=model.name, params={**prompt.params, **model.params})
-        self._frames[prompt.name, model.id] = frame
-        return frame
+    def form(self, prompt: Prompt, model: Model) -> Form:
+        """Return what the requests of a prompt to a model share.
 
-    def _make_target(self, number: int) -> Target:
-        """Return the target of the attempts of one number, which only the simulated provider is told."""
-        headers = {"content-type": "application/json", "accept": "application/json"}
-        if number:
-            headers["x-headgate-attempt"] = str(number)
-        if self._key is not None:
-            headers["authorization"] = f"Bearer {self._key.reveal()}"
-        return Target(self._url, headers)
+        Raises
+        ------
+        ConfigError
+            If the API does not take what they ask for.
+        """
+        return self._forms.get((prompt.name, model.id)) or self._make_form(prompt, model)
+
+    def dropped(self, job: Job) -> str | None:
+        """Return the parameters that are not sent, as JSON; None where all are."""
+        dropped = self.form(job.prompt, job.model).dropped
+        return msgspec.json.encode(dropped).decode() if dropped else None
+
+    def _make_form(self, prompt: Prompt, model: Model) -> Form:
+        form = self._forms[prompt.name, model.id] = self._adapter.form(model, prompt)
+        return form
+
+    def _make_target(self, path: str, number: int) -> Target:
+        """Return where attempts go; only the simulated provider is told their number."""
+        where = self._parts._replace(path=self._parts.path.rstrip("/") + path, fragment="")
+        told = {"x-headgate-attempt": str(number)} if number else {}
+        return Target(urlunsplit(where), {**self._adapter.headers(self._key), **told})
 
 
 class CallableEndpoint:
@@ -131,6 +155,7 @@ class CallableEndpoint:
 
     def __init__(self, name: str, call: Callable[..., Any], *, threads: int) -> None:
         self.name, self.sends_seed = name, False
+        self.api_version: str | None = None
         self._call, self._async = bind_call(call), is_async_callable(call)
         self._threads = Threads(2 * threads)
 
@@ -143,6 +168,10 @@ class CallableEndpoint:
         except Exception as error:  # noqa: BLE001 - the user's code may raise anything; the row says so
             late = Failure(kind="timeout", message=f"the callable did not return within {timeout_s:g} s")
             return late if deadline.expired() else as_failure(error)
+
+    def dropped(self, job: Job) -> str | None:  # noqa: ARG002 - a callable is given all
+        """Return None: nothing is left out."""
+        return None
 
     async def _returned(self, job: Job) -> Any:
         if self._async:
@@ -207,8 +236,3 @@ def _origin(parts: SplitResult) -> str:
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
     return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")
-
-
-def _metadata(job: Job) -> Mapping[str, str]:
-    known = {"item": job.item.item_id, "prompt": job.prompt.name, "job": job.job_id}
-    return known if job.item.target is None else {**known, "target": job.item.target}

@@ -81,4 +81,8 @@ def make_result(
         answer.request_id,
         answer.system_fingerprint,
         answer.tool_calls_json,
+        None,  # metadata_json
+        endpoint.api_version,
+        endpoint.dropped(job),
+        answer.logprobs_json,
     )

@@ -16,11 +16,13 @@ from headgate.errors import StoreError
 from headgate.result import COLUMNS, Result
 from headgate.store.columns import TIME, make_column
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Grows when a column is added; columns are never renamed, retyped or removed."""
 
 _TIMES: Final = frozenset({"started_at", "finished_at"})
-_LONG_TEXTS: Final = frozenset({"output", "reasoning", "error_message", "tool_calls_json", "metadata_json"})
+_LONG_TEXTS: Final = frozenset(
+    {"output", "reasoning", "error_message", "tool_calls_json", "metadata_json", "logprobs_json"}
+)
 
 
 def _field(name: str, hint: Any) -> pa.Field:

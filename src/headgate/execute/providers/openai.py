@@ -9,8 +9,13 @@ import msgspec
 
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.error_body import MALFORMED, read_error
+from headgate.execute.providers.adapter import Form
 from headgate.execute.retry import classify
+from headgate.execute.secret import Secret
 from headgate.execute.transport import Response
+from headgate.plan import Job
+from headgate.suite.model import Model
+from headgate.suite.prompts import Prompt
 
 PATH: Final = "/chat/completions"
 _NULL: Final = msgspec.Raw(b"null")
@@ -76,6 +81,45 @@ class _Completion(msgspec.Struct, gc=False):
 _NO_USAGE: Final = _Usage()
 _DECODER: Final = msgspec.json.Decoder(_Completion)
 _ENCODER: Final = msgspec.json.Encoder()
+
+
+class ChatCompletions:
+    """The adapter of this API.
+
+    Parameters
+    ----------
+    simulated : bool
+        Tell the server which job it is: the simulated provider answers by it.
+    """
+
+    sends_seed: Final = True
+    api_version: Final = None
+
+    def __init__(self, *, simulated: bool = False) -> None:
+        self._simulated = simulated
+
+    def form(self, model: Model, prompt: Prompt) -> Form:
+        """Return what the requests of a prompt to a model share; the model's parameters go before the prompt's."""
+        return Form(path=PATH, shared=encode_frame(model=model.name, params={**prompt.params, **model.params}))
+
+    def encode(self, job: Job, form: Form) -> bytes:
+        """Return the body of a job's request."""
+        metadata = _metadata(job) if self._simulated else None
+        return encode(job.item.messages[job.prompt.name], frame=form.shared, seed=job.seed, metadata=metadata)
+
+    def decode(self, response: Response) -> Answer | Failure:
+        """Return what a response says; see :func:`decode`."""
+        return decode(response)
+
+    def headers(self, key: Secret | None) -> Mapping[str, str]:
+        """Return the headers of every request: the key is a bearer token."""
+        shared = {"content-type": "application/json", "accept": "application/json"}
+        return shared if key is None else {**shared, "authorization": f"Bearer {key.reveal()}"}
+
+
+def _metadata(job: Job) -> Mapping[str, str]:
+    known = {"item": job.item.item_id, "prompt": job.prompt.name, "job": job.job_id}
+    return known if job.item.target is None else {**known, "target": job.item.target}
 
 
 def encode_frame(*, model: str, params: Mapping[str, Any]) -> tuple[bytes, bytes]:
