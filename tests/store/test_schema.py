@@ -9,7 +9,7 @@ from headgate.store.schema import RESULTS, SCHEMA_VERSION, SCORES, conform, is_r
 from store_rows import any_result, as_stored, make_result
 
 # The columns that stored runs have. A change here breaks them: add only nullable columns, and raise SCHEMA_VERSION.
-V2 = """
+V3 = """
 job_id string!, item_id string!, prompt string!, prompt_digest string!, model string!, provider string!,
 endpoint string!, seed int64!, status string!, started_at timestamp[us, tz=UTC]!, finished_at timestamp[us, tz=UTC]!,
 cluster string, seed_sent bool!, error_kind string, error_message large_string, http_status int64,
@@ -29,10 +29,10 @@ def described(schema):
     return ", ".join(f"{field.name} {field.type}{'' if field.nullable else '!'}" for field in schema)
 
 
-@pytest.mark.parametrize(("schema", "expected"), [(RESULTS, V2), (SCORES, V1_SCORES)])
+@pytest.mark.parametrize(("schema", "expected"), [(RESULTS, V3), (SCORES, V1_SCORES)])
 def test_columns_are_frozen(schema, expected):
     assert described(schema) == " ".join(expected.split())
-    assert SCHEMA_VERSION == 2
+    assert SCHEMA_VERSION == 3
 
 
 def test_columns_are_those_of_the_result():
