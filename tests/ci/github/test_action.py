@@ -271,7 +271,7 @@ HOSTILE = "$(touch owned) `touch owned` ; touch owned # \"' ${{ github.token }} 
 
 
 @pytest.mark.parametrize(
-    "name", ["suite", "run", "baseline", "shards", "args", "shard", "fail_on", "comment", "command"]
+    "name", ["suite", "run", "store", "baseline", "shards", "args", "shard", "fail_on", "comment", "command"]
 )
 def test_no_input_is_run(job, workspace, name):
     given = {"comment": "never", "suite": "no-such.yaml", "command": "run" if name == "shard" else "check"} | {
@@ -456,3 +456,46 @@ def test_a_stored_baseline_is_compared_with(job):
     ran = run(job(), baseline="runs/baseline", comment="never")
     assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
     assert "run runs&#47;&#8288;baseline" in ran.summary
+
+
+def compared_with(workspace):
+    verdict = json.loads((workspace / "runs" / "headgate" / "verdict.json").read_text())
+    return None if verdict["baseline"] is None else verdict["baseline"]["run"]
+
+
+def test_the_store_that_finds_by_content_comes_first(job, workspace):
+    main = job(event_name="push", event={})
+    assert run(main, command="run", run="runs/baseline").exit_code == 0
+    ran = run(main, command="refresh", run="runs/refreshed", store="baselines")
+    assert (ran.exit_code, ran.names, ran.outputs["verdict"]) == (0, ["Evaluate"], ""), ran.log
+    ran = run(job(), store="baselines", baseline="runs/baseline", comment="never")
+    assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
+    (stored,) = (workspace / "baselines" / "entries").glob("*/*")
+    assert stored.name in json.loads((workspace / "runs" / "headgate" / "baseline.json").read_text())["id"]
+
+
+def test_a_store_that_has_it_is_not_asked_again(job, workspace):
+    main = job(event_name="push", event={})
+    for number in (1, 2):
+        ran = run(main, command="refresh", run=f"runs/refreshed-{number}", store="baselines")
+        assert ran.exit_code == 0, ran.log
+    assert len(list((workspace / "baselines" / "entries").glob("*/*"))) == 1
+    assert not (workspace / "runs" / "refreshed-2").exists()
+
+
+def test_where_the_store_has_nothing_that_fits_the_directory_is_next(job, workspace):
+    main = job(event_name="push", event={})
+    assert run(main, command="run", run="runs/baseline").exit_code == 0
+    ran = run(job(), store="baselines", baseline="runs/baseline", comment="never")
+    assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
+    assert "no baseline has key" in ran.log
+    assert compared_with(workspace) == "runs/baseline"
+
+
+def test_a_stored_baseline_may_be_named(job):
+    main = job(event_name="push", event={})
+    assert run(main, command="refresh", run="runs/refreshed", store="baselines").exit_code == 0
+    elsewhere = {"baseline": "baseline:main", "args": "--store=baselines", "comment": "never"}
+    assert run(job(), **elsewhere).outputs["verdict"] == "pass"
+    ran = run(job(), **elsewhere | {"baseline": "baseline:release-9"})
+    assert (ran.exit_code, ran.outputs["verdict"]) == (3, "none"), ran.log
