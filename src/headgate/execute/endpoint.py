@@ -18,10 +18,11 @@ from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers import openai
 from headgate.execute.providers.python import as_answer, as_failure, bind_call
 from headgate.execute.quota import read_quota
+from headgate.execute.redaction import KeyRedaction
 from headgate.execute.retry import classify_transport
-from headgate.execute.secret import Secret, resolve_secret
+from headgate.execute.secret import Secret, resolve_secret, url_secrets
 from headgate.execute.threads import Threads
-from headgate.execute.transport import Request, Response, Target, Transport, TransportError
+from headgate.execute.transport import Request, Target, Transport, TransportError
 from headgate.plan import Job
 from headgate.suite.callables import is_async_callable
 from headgate.suite.model import Model
@@ -73,6 +74,7 @@ class HttpEndpoint:
         self.sends_seed = True
         self._url = urlunsplit(parts._replace(path=parts.path.rstrip("/") + openai.PATH, fragment=""))
         self._transport, self._simulated, self._key = transport, simulated, key
+        self._keys = KeyRedaction([*url_secrets(base_url), *([] if key is None else [key])])
         self._target = lru_cache(maxsize=64)(self._make_target)
         self._frames: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._heed_at = 0.0
@@ -82,20 +84,17 @@ class HttpEndpoint:
         try:
             response = await self._transport.send(self.encode(job, number), timeout_s=timeout_s)
         except TransportError as error:
-            return classify_transport(error)
-        outcome = openai.decode(response if self._key is None else self._without_key(response))
+            return self._keys.outcome(classify_transport(error))
+        outcome = openai.decode(response)
+        if isinstance(outcome, Failure):
+            outcome = openai.decode(self._keys.response(response))
+        outcome = self._keys.outcome(outcome)
         now = time.monotonic()
         if now >= self._heed_at or isinstance(outcome, Failure):
             self._heed_at = now + _HEED_EVERY_S
             quota = read_quota(response.headers)
             return msgspec.structs.replace(outcome, ttfb_s=response.ttfb_s, quota=quota)
         return outcome
-
-    def _without_key(self, response: Response) -> Response:
-        """Take the key out of what an errant server repeats of the request."""
-        if self._key is None or (key := self._key.reveal().encode()) not in response.body:
-            return response
-        return Response(response.status, response.headers, response.body.replace(key, b"***"), response.ttfb_s)
 
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""

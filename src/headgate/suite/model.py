@@ -144,7 +144,11 @@ class Simulation(Part):
         return value
 
 
-SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")
+SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:.+/.+)$")
+SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|signature", re.IGNORECASE)
+"""How options and parameters are called whose values are secrets."""
+
+REFERENCES = "env:NAME, file:PATH or keyring:SERVICE/USER"
 
 
 class Model(Part):
@@ -156,7 +160,7 @@ class Model(Part):
     base_url: str | None = Field(None, description="Where the API lives, such as http://vllm:8000/v1")
     api_key: str | None = Field(
         None,
-        description="Reference to the key: env:NAME or file:PATH; never the key itself",
+        description=f"Reference to the key: {REFERENCES}; never the key itself",
         json_schema_extra={"pattern": SECRET_REFERENCE.pattern},
     )
     params: Params = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
@@ -182,7 +186,7 @@ class Model(Part):
     def _reference(cls, value: str | None) -> str | None:
         if value is not None and not SECRET_REFERENCE.match(value):
             # The value is not repeated: it may be a real key.
-            raise ValueError("a key is given by reference: env:NAME or file:PATH, never the key itself")
+            raise ValueError(f"a key is given by reference: {REFERENCES}, never the key itself")
         return value
 
     @model_validator(mode="after")
