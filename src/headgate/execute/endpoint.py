@@ -177,6 +177,13 @@ def open_endpoint(
     return HttpEndpoint(model.base_url or OPENAI_URL, transport=transport, key=key)
 
 
+def served_at(model: Model) -> str | None:
+    """Return the base URL of a model; None where nothing is sent over the network by its suite."""
+    if model.provider == "python":
+        return None
+    return model.base_url or (None if model.provider == "simulated" else OPENAI_URL)
+
+
 def resolve_key(model: Model, *, base: Path, file: Path | None = None) -> Secret | None:
     """Return the key of a model; provider ``openai`` without a reference takes ``env:OPENAI_API_KEY``."""
     reference = model.api_key
