@@ -67,7 +67,7 @@ def test_what_is_allowed(declared, allowed):
     ids=["a longer name", "another port", "a login that looks like a host", "login", "query", "default", "none"],
 )
 def test_what_is_not(declared, allowed, host):
-    with pytest.raises(ConfigError, match="models.m.base_url: .*is not a host that keys may go to") as caught:
+    with pytest.raises(ConfigError, match=r"models.m.base_url: .*is not a host that keys may go to") as caught:
         check_hosts(declared, declared.models, allowed)
     assert host is None or caught.value.value == host
 
@@ -75,14 +75,14 @@ def test_what_is_not(declared, allowed, host):
 @pytest.mark.parametrize("given", ["https://api.example.com", "api.example.com/v1", "", "*"])
 def test_what_is_no_host(given):
     declared = suite(provider="simulated")
-    with pytest.raises(ConfigError, match="--allow-host: .*is no host"):
+    with pytest.raises(ConfigError, match=r"--allow-host: .*is no host"):
         check_hosts(declared, declared.models, [given])
 
 
 @pytest.mark.parametrize("call", [hg.run, hg.check, hg.pilot])
 def test_nothing_is_asked_and_nothing_is_written(call, tmp_path):
     with SimulatedServer({"m": Simulation()}) as server:
-        with pytest.raises(ConfigError, match="'127.0.0.1:.* is not a host that keys may go to"):
+        with pytest.raises(ConfigError, match=r"'127.0.0.1:.* is not a host that keys may go to"):
             call(keyed(server.base_url), out=tmp_path / "run", allow_hosts=["api.openai.com"])
         assert server.requests.total() == 0
         assert not (tmp_path / "run").exists()

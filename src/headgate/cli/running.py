@@ -72,17 +72,20 @@ def _run_command(suite: Suite, given: Mapping[str, object]) -> str:
     return command_line("run", suite.file, {"--first-seed": first_seed, **given})
 
 
-def command_line(command: str, suite: Path | None, given: Mapping[str, object]) -> str:
-    """Return a command as a shell takes it; options without a value are left out, those with several repeated.
+def command_line(command: str, suite: Path | None, given: Mapping[str, Any]) -> str:
+    """Return a command as a shell takes it; an option without a value is left out, one with several repeated.
 
     Examples
     --------
     >>> command_line("check", Path("a b.yaml"), {"--store": None, "--allow-host": ["a", "b"], "--out": Path("runs/1")})
     "headgate check 'a b.yaml' --allow-host a --allow-host b --out runs/1"
     """
-    many = ((name, value if isinstance(value, list) else [value]) for name, value in given.items())
-    words = [word for name, values in many for value in values if value is not None for word in (name, str(value))]
-    return f"headgate {command} {shlex.join([str(suite or 'SUITE'), *words])}"
+    words = [str(suite or "SUITE")]
+    for name, value in given.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [name] if one is True else [name, str(one)]
+    return f"headgate {command} {shlex.join(words)}"
 
 
 def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
@@ -93,8 +96,8 @@ def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: b
 
 def pilot_shown(suite: Suite, *, out: Path, items: int, allow_hosts: list[str] | None, quiet: bool) -> Run:
     """Run the pilot of a plan as :func:`run_shown` runs a suite."""
-    given = {"--pilot-items": items, "--pilot-out": out, "--allow-host": allow_hosts}
-    again = f"{command_line('plan', suite.file, given)} --pilot"
+    given = {"--pilot": True, "--pilot-items": items, "--pilot-out": out, "--allow-host": allow_hosts}
+    again = command_line("plan", suite.file, given)
 
     def start(watch: Watch) -> Awaitable[Run]:
         return pilot_async(suite, out=out, items=items, allow_hosts=allow_hosts, watch=watch)
