@@ -13,7 +13,7 @@ from headgate.api.calls import Run, RunPath, Watch, complete, interrupted, make_
 from headgate.conduct.cap import cap_suite
 from headgate.conduct.prepare import ArmName, Prepared, prepare
 from headgate.conduct.run import Conductor, RunOptions
-from headgate.conduct.scoring import bind_scorers
+from headgate.conduct.scoring import bind_scorers, check_open
 from headgate.conduct.scoring import score_run as score_results
 from headgate.execute.transports import TransportName
 from headgate.result import Result
@@ -348,6 +348,11 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     dict of str to int
         Answers that could not be scored, by scorer.
 
+    Raises
+    ------
+    ConfigError
+        If a scorer is wrong, or the run's outputs were not kept.
+
     Examples
     --------
     >>> import headgate as hg, tempfile
@@ -368,4 +373,5 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     declared = Suite.model_validate(read_manifest(RunFolder(path).manifest).suite) if suite is None else suite
     scorers = bind_scorers(declared)
     with RunStore.open(path) as store:
+        check_open(store)
         return complete(score_results(store, scorers))

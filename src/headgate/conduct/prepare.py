@@ -108,6 +108,7 @@ def prepare(
             _check_plan(store, plan, shard)
             prices = store.manifest.prices
             _check_prices(suite, prices)
+            _check_store_options(suite, store.manifest)
             check_cap(suite, prompts, prices)
         else:
             prices = find_prices(suite.models)
@@ -143,6 +144,21 @@ def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None
                 line=suite.line("models", index, "price"),
                 field=f"models.{index}.price",
                 mend="choose another --out, or leave the price as it was",
+            )
+
+
+def _check_store_options(suite: Suite, manifest: Manifest) -> None:
+    """Refuse to keep other things of a run's later rows than of its first ones."""
+    stored = stored_suite(manifest).store
+    for field in ("outputs", "redact"):
+        was: Any = getattr(stored, field)
+        if getattr(suite.store, field) != was:
+            raise ConfigError(
+                f"is not what the run was started with, {was!r}",
+                file=suite.file,
+                line=suite.line("store", field),
+                field=f"store.{field}",
+                mend="choose another --out, or leave it as it was",
             )
 
 

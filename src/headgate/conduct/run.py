@@ -26,6 +26,7 @@ from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
 from headgate.execute.pool import Counts, Sink, Work
+from headgate.execute.redaction import PatternRedaction, RedactedEndpoint
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
@@ -328,6 +329,8 @@ class Conductor:
         prepared, store = self._prepared, self._prepared.store
         try:
             unscored = await score_run(store, prepared.scorers)
+            if not self._stopped:
+                store.seal()
             return RunSummary.of(store, unscored=unscored)
         finally:
             store.close()
@@ -373,7 +376,9 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
         endpoints: dict[str, Endpoint] = {}
         for model in asked:
             if model.id in lane.models:
-                endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
+                endpoint = _open(model, prepared, lane, transport, simulator)
+                patterns = suite.store.redact
+                endpoints[model.id] = RedactedEndpoint(endpoint, PatternRedaction(patterns)) if patterns else endpoint
         limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
         models = tuple(lane.models)
         shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices}

@@ -7,13 +7,17 @@ import html
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.secret import Secret
 from headgate.execute.transport import Response
+
+if TYPE_CHECKING:
+    from headgate.execute.endpoint import Endpoint  # it uses this module
+    from headgate.plan import Job
 
 HIDDEN: Final = "***"
 REDACTED: Final = "[redacted]"
@@ -126,6 +130,18 @@ class PatternRedaction:
         if isinstance(value, list):
             return [self._inside(inner) for inner in value]
         return self.text(value) if isinstance(value, str) else value
+
+
+class RedactedEndpoint:
+    """An endpoint whose outcomes are redacted before anyone sees them."""
+
+    def __init__(self, endpoint: Endpoint, redaction: PatternRedaction) -> None:
+        self.name, self.sends_seed = endpoint.name, endpoint.sends_seed
+        self._endpoint, self._redaction = endpoint, redaction
+
+    async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
+        """Try a job once; see :class:`headgate.execute.endpoint.Endpoint`."""
+        return self._redaction.outcome(await self._endpoint.attempt(job, number, timeout_s=timeout_s))
 
 
 def _map_texts(outcome: _Outcome, change: Callable[[str], str], *, but: str = "") -> _Outcome:

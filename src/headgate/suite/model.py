@@ -47,6 +47,7 @@ __all__ = [
     "Regex",
     "Scorer",
     "Simulation",
+    "Store",
     "Suite",
     "callable_name",
 ]
@@ -390,6 +391,31 @@ class Budget(Part):
     max_minutes: float | None = Field(None, gt=0, description="Most minutes")
 
 
+class Store(Part):
+    """What a run keeps of what models say."""
+
+    outputs: Literal["keep", "hash", "drop"] = Field(
+        "keep", description="Outputs as they are; or once they are scored only a hash of each, or nothing"
+    )
+    redact: list[str] = Field(
+        default_factory=list[str],
+        description="Regular expressions (Python's); what matches in an output or an error is `[redacted]` before it "
+        "is scored, logged or stored",
+    )
+
+    @field_validator("redact")
+    @classmethod
+    def _patterns(cls, value: list[str]) -> list[str]:
+        for pattern in value:
+            try:
+                matches_nothing = re.compile(pattern).search("") is not None
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+            if matches_nothing:
+                raise ValueError(f"{pattern!r} matches where nothing stands, and so everywhere")
+        return value
+
+
 class Suite(Declaration):
     """The declared evaluation.
 
@@ -444,6 +470,7 @@ class Suite(Declaration):
     gates: list[Gate] = Field(default_factory=list, description="What may pass")
     policy: Policy = Field(Policy.model_construct(), description="How verdicts are made")
     budget: Budget = Field(Budget.model_construct(), description="What a run may spend")
+    store: Store = Field(Store.model_construct(), description="What a run keeps of what models say")
 
     @field_validator("items", mode="before")
     @classmethod
