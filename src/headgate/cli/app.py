@@ -119,6 +119,26 @@ def init(
 
 
 @app.command()
+def doctor(
+    suite: SuiteFile,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Ask each model for a word: a few tokens.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the run would go; default: runs/NAME.")
+    ] = None,
+    allow_host: AllowHosts = None,
+    transport: Transport = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what would spoil a run, and what to do. Exit codes: 0 nothing, 2 the suite, 3 an endpoint or this machine."""
+    from headgate.cli.doctor import diagnose
+
+    options = {"live": live, "out": out, "allow_hosts": allow_host, "transport": transport}
+    raise typer.Exit(diagnose(suite, options=options, json=json, quiet=quiet))
+
+
+@app.command()
 def run(
     suite: SuiteFile,
     *,

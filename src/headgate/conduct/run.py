@@ -370,7 +370,7 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
     transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
     if transport is not None:
         stack.push_async_callback(transport.aclose)
-    simulator = _open_simulator(suite, stack)
+    simulator = open_simulator(suite, stack)
     work: list[Work] = []
     for lane in lanes:
         endpoints: dict[str, Endpoint] = {}
@@ -417,7 +417,14 @@ def _open(
     return open_endpoint(model, transport=transport, base=suite.base, file=suite.file, simulator=simulator)
 
 
-def _open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
+def open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
+    """Start the simulated provider, where a model needs it; return its base URL.
+
+    Raises
+    ------
+    ConfigError
+        If a model behaves in two ways.
+    """
     models: dict[str, Simulation] = {}
     for model in suite.models:
         if model.provider == "simulated" and model.base_url is None:
