@@ -7,19 +7,21 @@ import gzip
 import html
 import json
 import re
+import signal
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from urllib.parse import quote, unquote, unquote_plus
 
+import httpx
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 import stored_texts
-from command_line import call
+from command_line import call, command
 from errant_server import encodings, errant_server
 from headgate.cli.main import run_command
 from headgate.execute.redaction import KeyRedaction
@@ -293,10 +295,40 @@ def test_the_hook_sees_what_is_not_named(tmp_path, monkeypatch):
 def test_a_key_for_a_host_that_is_not_allowed(place, capfd):
     with errant_server() as (address, served):
         declare(address, "answering")
-        for command in (["run", "--out", "run"], ["check", "--out", "run"], ["plan", "--pilot", "--pilot-out", "run"]):
-            words = [command[0], "suite.json", *command[1:], "--allow-host", "api.openai.com"]
+        for name, *options in (("run", "--out"), ("check", "--out"), ("plan", "--pilot", "--pilot-out")):
+            words = [name, "suite.json", *options, "run", "--allow-host", "api.openai.com"]
             assert run_command(words) == 2
             said = capfd.readouterr().err
             assert f"models.answering-0.base_url: '{address}' is not a host that keys may go to" in said
     assert served == []
     assert not (place / "run").exists()
+
+
+def test_the_token_of_the_service(place):
+    """Asked with its token, without and with a wrong one: it stands in no answer, file or line."""
+    for name in ("stable", "canary"):
+        rows = (f'{{"time": {1.7e9 + n}, "id": "{name}{n}"}}\n' for n in range(20))
+        Path(f"{name}.jsonl").write_text("".join(rows))
+    Path("canary.yaml").write_text(
+        "traffic: {stable: stable.jsonl, canary: canary.jsonl}\ngates: [{metric: error_rate, margin: 0.05}]\n"
+    )
+    words = ["serve", "--config", "canary.yaml", "--port", "0", "--token", "file:../keys/key"]
+    said = []
+    with subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            said.append(process.stderr.readline())
+            found = re.search(r"http://127\.0\.0\.1:\d+", said[0])
+            assert found is not None, said
+            with httpx.Client(base_url=found[0], timeout=60) as client:
+                for token in (KEYS["file"], KEYS["file"][:-1], "wrong"):
+                    for path in ("/v1/canary/verdict", "/metrics", "/v1/rows", f"/{quote(KEYS['file'], safe='')[:5]}"):
+                        headers = {"authorization": f"Bearer {token}"}
+                        answers = [client.get(path, headers=headers), client.post(path, headers=headers, content=b"{")]
+                        said += [f"{answer.status_code} {answer.headers} {answer.text}" for answer in answers]
+        finally:
+            process.send_signal(signal.SIGTERM)
+        said.append(process.stderr.read())
+    assert {text[:3] for text in said[1:-1]} >= {"200", "401"}
+    Path("said.txt").write_text("\n".join(said))
+    assert in_folder(place) == set()
