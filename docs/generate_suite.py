@@ -41,6 +41,7 @@ gates:
   - {metric: no_pii, zero_tolerance: true}                # any occurrence fails
 policy: {alpha: 0.05, on_inconclusive: keep, max_error_rate: 0.01, max_seeds: 5}
 budget: {max_cost_usd: 20, max_minutes: 30}
+store: {outputs: keep, redact: ['\\d{3}-\\d{2}-\\d{4}']}     # or hash, or drop; see Secrets
 """
 
 HEAD = """\
@@ -72,7 +73,7 @@ docs/schemas/canary-v1.json.
 
 ORDER = (
     "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
-    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
+    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget", "Store",
 )  # fmt: skip
 
 NOTES = {

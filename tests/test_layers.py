@@ -43,6 +43,7 @@ FENCES = {
     "aiolimiter": {"conduct", "ci", "registry", "scale"},
     "starlette": {"serve"},
     "uvicorn": {"serve"},
+    "keyring": {"execute.secret"},
     "rich": {"report", "cli"},
     "typer": {"cli"},
     "jinja2": {"suite", "report"},

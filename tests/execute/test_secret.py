@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 import traceback
 from pathlib import Path
 
+import keyring
 import pytest
+from keyring.backend import KeyringBackend
+from keyring.errors import NoKeyringError
 
 from headgate.errors import ConfigError
 from headgate.execute.secret import Secret, resolve_secret
@@ -98,3 +102,53 @@ def test_a_key_file_that_is_no_text(tmp_path: Path):
     (tmp_path / "key").write_bytes(b"\xff\xfes\x00k\x00")
     with pytest.raises(ConfigError, match="characters that no HTTP header can carry"):
         resolve("file:key", tmp_path)
+
+
+class Ring(KeyringBackend):
+    priority = 1
+
+    def __init__(self, entries=None, error=None):
+        super().__init__()
+        self._entries, self._error = entries or {}, error
+
+    def get_password(self, service, username):
+        if self._error is not None:
+            raise self._error
+        return self._entries.get((service, username))
+
+    def set_password(self, service, username, password):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def ring(monkeypatch: pytest.MonkeyPatch):
+    def use(backend):
+        monkeypatch.setattr(keyring.core, "_keyring_backend", backend)
+
+    return use
+
+
+def test_from_the_keyring(ring):
+    ring(Ring({("evals/openai", "me"): f"{KEY}\n"}))
+    assert resolve("keyring:evals/openai/me").reveal() == KEY
+
+
+@pytest.mark.parametrize(
+    ("backend", "said"),
+    [
+        (Ring(), "names no key; run: keyring set evals me"),
+        (Ring({("evals", "me"): " "}), "names no key; run: keyring set evals me"),
+        (Ring(error=NoKeyringError("no backend")), "cannot be read from the keyring: no backend; unlock it, or use"),
+    ],
+    ids=["no entry", "empty", "no backend"],
+)
+def test_a_keyring_without_the_key(ring, backend, said):
+    ring(backend)
+    with pytest.raises(ConfigError, match="suite.yaml: models.small.api_key: 'keyring:evals/me' " + said):
+        resolve("keyring:evals/me")
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "keyring", None)
+    with pytest.raises(ConfigError, match=r"not installed; run: pip install 'headgate\[keyring\]'"):
+        resolve("keyring:evals/me")

@@ -303,7 +303,10 @@ SECRET = "sk-live-0123456789"
     [
         (
             f"api_key: {SECRET}",
-            "models.0.api_key: a key is given by reference: env:NAME or file:PATH, never the key itself",
+            (
+                "models.0.api_key: a key is given by reference: env:NAME, file:PATH or keyring:SERVICE/USER, "
+                "never the key itself"
+            ),
         ),
         (f"api_keyy: {SECRET}", "models.0.api_keyy: there is no such field; did you mean 'api_key'?"),
         (f"api_key: [{SECRET}]", "models.0.api_key: is not text"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from inspect import isawaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Required, TypedDict, Unpack
@@ -33,6 +33,7 @@ def check(
     anchor: RunPath | None = None,
     max_cost_usd: float | None = None,
     store: RunPath | None = None,
+    allow_hosts: Collection[str] | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -51,7 +52,7 @@ def check(
     ----------
     suite : Suite
         With gates. Its ``policy.alpha`` is shared by the blocking rows and their looks.
-    out, max_cost_usd, client, transport, watch, metrics_file, log_file
+    out, max_cost_usd, allow_hosts, client, transport, watch, metrics_file, log_file
         As for :func:`run`.
     baseline : path, Run or str, optional
         A stored run with the baseline arm: only the candidate is asked, and a share of the baseline
@@ -104,6 +105,7 @@ def check(
             anchor=anchor,
             max_cost_usd=max_cost_usd,
             store=store,
+            allow_hosts=allow_hosts,
             client=client,
             transport=transport,
             watch=watch,
@@ -122,6 +124,7 @@ class CheckOptions(TypedDict, total=False):
     anchor: RunPath | None
     store: RunPath | None
     max_cost_usd: float | None
+    allow_hosts: Collection[str] | None
     client: httpx.AsyncClient | None
     transport: TransportName | None
     watch: Watch | None
@@ -137,7 +140,7 @@ async def check_async(suite: Suite, **options: Unpack[CheckOptions]) -> CheckSum
     given: dict[str, Any] = {name: options.get(name) for name in ("client", "transport", "metrics_file", "log_file")}
     run_options = make_options(**given)
     capped = cap_suite(suite, max_cost_usd=options.get("max_cost_usd"))
-    prepared = prepare(capped, Path(options["out"]), seeds=most_seeds(suite))
+    prepared = prepare(capped, Path(options["out"]), seeds=most_seeds(suite), allow_hosts=options.get("allow_hosts"))
     try:
         where, run = options.get("store"), prepared.store.files.path
         path = await asyncio.to_thread(pinned_path, prepared, options.get("baseline"), store=where)

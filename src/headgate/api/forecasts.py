@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,7 @@ def pilot(
     out: RunPath,
     items: int = 30,
     max_cost_usd: float | None = None,
+    allow_hosts: Collection[str] | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -82,7 +84,7 @@ def pilot(
         Its run directory, which no other run of the suite should share.
     items : int
         How many; all of them, where the suite has no more.
-    max_cost_usd, client, transport, watch
+    max_cost_usd, allow_hosts, client, transport, watch
         As for :func:`run`.
 
     Raises
@@ -114,6 +116,7 @@ def pilot(
             out=out,
             items=items,
             max_cost_usd=max_cost_usd,
+            allow_hosts=allow_hosts,
             client=client,
             transport=transport,
             watch=watch,
@@ -127,6 +130,7 @@ async def pilot_async(
     out: RunPath,
     items: int = 30,
     max_cost_usd: float | None = None,
+    allow_hosts: Collection[str] | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -135,4 +139,5 @@ async def pilot_async(
     if items < 2:
         raise ConfigError("is too few to see how items differ", field="items", value=items, mend="ask for 2 or more")
     options = replace(make_options(client, transport, None, None), pilot=items)
-    return await conduct_run(prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out)), options, watch)
+    capped = cap_suite(suite, max_cost_usd=max_cost_usd)
+    return await conduct_run(prepare(capped, Path(out), allow_hosts=allow_hosts), options, watch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from headgate.api.calls import Run, RunPath, Watch, complete, interrupted, make_
 from headgate.conduct.cap import cap_suite
 from headgate.conduct.prepare import ArmName, Prepared, prepare
 from headgate.conduct.run import Conductor, RunOptions
-from headgate.conduct.scoring import bind_scorers
+from headgate.conduct.scoring import bind_scorers, check_open
 from headgate.conduct.scoring import score_run as score_results
 from headgate.execute.transports import TransportName
 from headgate.result import Result
@@ -42,6 +42,7 @@ def run(
     limit: int | None = None,
     max_cost_usd: float | None = None,
     retry_errors: bool = False,
+    allow_hosts: Collection[str] | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -69,6 +70,8 @@ def run(
         Most US dollars that the run may cost, with what it has cost before; in place of ``budget.max_cost_usd``.
     retry_errors : bool
         Errored jobs are run again.
+    allow_hosts : collection of str, optional
+        The only hosts, such as ``api.openai.com`` or ``localhost:8000``, that keys may go to; default: any.
     client : httpx.AsyncClient, optional
         Sends the requests, with its proxies and certificates; it is closed at the end.
     transport : {"pyreqwest", "aiohttp", "httpx"}, optional
@@ -140,6 +143,7 @@ def run(
             limit=limit,
             max_cost_usd=max_cost_usd,
             retry_errors=retry_errors,
+            allow_hosts=allow_hosts,
             client=client,
             transport=transport,
             watch=watch,
@@ -158,6 +162,7 @@ async def run_async(
     limit: int | None = None,
     max_cost_usd: float | None = None,
     retry_errors: bool = False,
+    allow_hosts: Collection[str] | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -180,7 +185,8 @@ async def run_async(
     2
     """
     options = replace(make_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
-    prepared = prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out), shard=choose_shard(shard), arm=arm)
+    suite, part = cap_suite(suite, max_cost_usd=max_cost_usd), choose_shard(shard)
+    prepared = prepare(suite, Path(out), shard=part, arm=arm, allow_hosts=allow_hosts)
     return await conduct_run(prepared, options, watch)
 
 
@@ -202,6 +208,7 @@ async def stream(
     limit: int | None = None,
     max_cost_usd: float | None = None,
     retry_errors: bool = False,
+    allow_hosts: Collection[str] | None = None,
     client: httpx.AsyncClient | None = None,
     transport: TransportName | None = None,
     watch: Watch | None = None,
@@ -231,8 +238,8 @@ async def stream(
     """
     options = replace(make_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
     held = _Held()
-    suite = cap_suite(suite, max_cost_usd=max_cost_usd)
-    prepared = prepare(suite, Path(out), shard=choose_shard(shard), arm=arm)
+    suite, part = cap_suite(suite, max_cost_usd=max_cost_usd), choose_shard(shard)
+    prepared = prepare(suite, Path(out), shard=part, arm=arm, allow_hosts=allow_hosts)
     conductor = Conductor(prepared, options=options, on_commit=held.put, hold=held.take)
     work = asyncio.create_task(conductor.complete(watch))
     work.add_done_callback(lambda _: held.end())
@@ -341,6 +348,11 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     dict of str to int
         Answers that could not be scored, by scorer.
 
+    Raises
+    ------
+    ConfigError
+        If a scorer is wrong, or the run's outputs were not kept.
+
     Examples
     --------
     >>> import headgate as hg, tempfile
@@ -361,4 +373,5 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     declared = Suite.model_validate(read_manifest(RunFolder(path).manifest).suite) if suite is None else suite
     scorers = bind_scorers(declared)
     with RunStore.open(path) as store:
+        check_open(store)
         return complete(score_results(store, scorers))

@@ -43,6 +43,10 @@ MaxCost = Annotated[
     float | None,
     typer.Option("--max-cost", metavar="USD", help="Spend no more than so many US dollars, earlier calls included."),
 ]
+AllowHosts = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="HOST", help="Send keys to this host only; may be repeated. Default: any."),
+]
 OnInconclusive = Annotated[
     str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
 ]
@@ -115,6 +119,26 @@ def init(
 
 
 @app.command()
+def doctor(
+    suite: SuiteFile,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Ask each model for a word: a few tokens.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the run would go; default: runs/NAME.")
+    ] = None,
+    allow_host: AllowHosts = None,
+    transport: Transport = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what would spoil a run, and what to do. Exit codes: 0 nothing, 2 the suite, 3 an endpoint or this machine."""
+    from headgate.cli.doctor import diagnose
+
+    options = {"live": live, "out": out, "allow_hosts": allow_host, "transport": transport}
+    raise typer.Exit(diagnose(suite, options=options, json=json, quiet=quiet))
+
+
+@app.command()
 def run(
     suite: SuiteFile,
     *,
@@ -139,6 +163,7 @@ def run(
     transport: Transport = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
     max_cost: MaxCost = None,
+    allow_host: AllowHosts = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
     metrics_file: MetricsFile = None,
     log_file: LogFile = None,
@@ -152,6 +177,7 @@ def run(
         "arm": arm,
         "limit": limit,
         "max_cost_usd": max_cost,
+        "allow_hosts": allow_host,
         "retry_errors": retry_errors,
         "transport": transport,
         "metrics_file": metrics_file,
@@ -233,6 +259,7 @@ def plan(
         Path | None, typer.Option("--pilot-out", metavar="DIR", help="Its run directory; default: runs/NAME-pilot.")
     ] = None,
     max_cost: MaxCost = None,
+    allow_host: AllowHosts = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -246,6 +273,7 @@ def plan(
             pilot=pilot_items if pilot else None,
             pilot_out=pilot_out,
             max_cost=max_cost,
+            allow_hosts=allow_host,
             json=json,
             quiet=quiet,
         )
@@ -269,6 +297,7 @@ def check(
     store: Store = None,
     transport: Transport = None,
     max_cost: MaxCost = None,
+    allow_host: AllowHosts = None,
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", min=0, help="Stop after so long, with what is known then.")
     ] = None,
@@ -289,6 +318,7 @@ def check(
         "anchor": anchor,
         "store": store,
         "max_cost_usd": max_cost,
+        "allow_hosts": allow_host,
         "transport": transport,
         "metrics_file": metrics_file,
         "log_file": log_file,
@@ -484,6 +514,7 @@ def refresh_baseline(
     name: BaselineName = "main",
     store: Store = None,
     out: Out = None,
+    allow_host: AllowHosts = None,
     transport: Transport = None,
     metrics_file: MetricsFile = None,
     log_file: LogFile = None,
@@ -493,5 +524,5 @@ def refresh_baseline(
     """Run the baseline arm of a suite with seeds that nothing was drawn with yet, and save it."""
     from headgate.cli.baselines import refresh
 
-    options = {"transport": transport, "metrics_file": metrics_file, "log_file": log_file}
+    options = {"allow_hosts": allow_host, "transport": transport, "metrics_file": metrics_file, "log_file": log_file}
     refresh(suite, name=name, store=store, out=out, options=options, json=json, quiet=quiet)

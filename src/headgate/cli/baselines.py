@@ -112,7 +112,8 @@ def refresh(
     suite = numbered(suite, hg.find_baseline(suite, store=store).next_seed)
     arm = None if suite.compare is None else "baseline"
     folder = out or Path("runs") / run_name(suite, arm or "baseline", None)
-    again = command_line("baseline refresh", path, {"--name": name, "--store": store, "--out": folder})
+    given = {"--name": name, "--store": store, "--allow-host": options.get("allow_hosts"), "--out": folder}
+    again = command_line("baseline refresh", path, given)
     run_shown(suite, out=folder, options={**options, "arm": arm}, quiet=quiet, again=again)
     save(folder, name=name, store=store, json=json, quiet=quiet)
 

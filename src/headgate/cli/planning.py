@@ -30,6 +30,7 @@ def plan_suite(
     pilot: int | None,
     pilot_out: Path | None,
     max_cost: float | None,
+    allow_hosts: list[str] | None,
     json: bool,
     quiet: bool,
 ) -> int:
@@ -45,7 +46,8 @@ def plan_suite(
     suite = cap_suite(hg.load_suite(path), max_cost_usd=max_cost)
     ran: hg.Run | None = None
     if pilot is not None:
-        ran = pilot_shown(suite, out=pilot_out or Path("runs") / f"{suite.name}-pilot", items=pilot, quiet=quiet)
+        folder = pilot_out or Path("runs") / f"{suite.name}-pilot"
+        ran = pilot_shown(suite, out=folder, items=pilot, allow_hosts=allow_hosts, quiet=quiet)
         stored = ran.path
     found = forecast_suite(suite, stored=stored, last=Path("runs") / suite.name)
     if json:

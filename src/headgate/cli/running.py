@@ -57,7 +57,8 @@ def run_shown(
         After a signal.
     """
     part = None if shard is None else str(shard)
-    again = again or _run_command(suite, {"--shard": part, "--arm": options.get("arm"), "--out": out})
+    given = {"--shard": part, "--arm": options.get("arm"), "--allow-host": options.get("allow_hosts"), "--out": out}
+    again = again or _run_command(suite, given)
 
     def start(watch: Watch) -> Awaitable[Run]:
         return run_async(suite, out=out, shard=part, watch=watch, **options)
@@ -71,16 +72,20 @@ def _run_command(suite: Suite, given: Mapping[str, object]) -> str:
     return command_line("run", suite.file, {"--first-seed": first_seed, **given})
 
 
-def command_line(command: str, suite: Path | None, given: Mapping[str, object]) -> str:
-    """Return a command as a shell takes it; options without a value are left out.
+def command_line(command: str, suite: Path | None, given: Mapping[str, Any]) -> str:
+    """Return a command as a shell takes it; an option without a value is left out, one with several repeated.
 
     Examples
     --------
-    >>> command_line("check", Path("a b.yaml"), {"--store": None, "--out": Path("runs/1")})
-    "headgate check 'a b.yaml' --out runs/1"
+    >>> command_line("check", Path("a b.yaml"), {"--store": None, "--allow-host": ["a", "b"], "--out": Path("runs/1")})
+    "headgate check 'a b.yaml' --allow-host a --allow-host b --out runs/1"
     """
-    words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
-    return f"headgate {command} {shlex.join([str(suite or 'SUITE'), *words])}"
+    words = [str(suite or "SUITE")]
+    for name, value in given.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                words += [name] if one is True else [name, str(one)]
+    return f"headgate {command} {shlex.join(words)}"
 
 
 def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
@@ -89,12 +94,13 @@ def check_shown(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: b
         return run_loop(_check(suite, out=out, options=options, quiet=quiet))
 
 
-def pilot_shown(suite: Suite, *, out: Path, items: int, quiet: bool) -> Run:
+def pilot_shown(suite: Suite, *, out: Path, items: int, allow_hosts: list[str] | None, quiet: bool) -> Run:
     """Run the pilot of a plan as :func:`run_shown` runs a suite."""
-    again = f"headgate plan {suite.file or 'SUITE'} --pilot --pilot-items {items} --pilot-out {out}"
+    given = {"--pilot": True, "--pilot-items": items, "--pilot-out": out, "--allow-host": allow_hosts}
+    again = command_line("plan", suite.file, given)
 
     def start(watch: Watch) -> Awaitable[Run]:
-        return pilot_async(suite, out=out, items=items, watch=watch)
+        return pilot_async(suite, out=out, items=items, allow_hosts=allow_hosts, watch=watch)
 
     with _warnings():
         return run_loop(_shown(start, again=again, quiet=quiet))
@@ -120,7 +126,7 @@ class _Warnings(logging.Handler):
 
 async def _check(suite: Suite, *, out: Path, options: Mapping[str, Any], quiet: bool) -> CheckSummary:
     given = {f"--{name}": options.get(name) for name in ("baseline", "store")}
-    again = command_line("check", suite.file, {**given, "--out": out})
+    again = command_line("check", suite.file, {**given, "--allow-host": options.get("allow_hosts"), "--out": out})
 
     def on_look(look: Look) -> None:
         if not quiet:

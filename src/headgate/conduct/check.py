@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from headgate.conduct.judging import known_facts, read_facts
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
-from headgate.conduct.scoring import score_rows
+from headgate.conduct.scoring import check_open, score_rows
 from headgate.decide.cells import Cell, cells_of, differing, matches
 from headgate.decide.course import Course, Declared, count_tests
 from headgate.decide.facts import RunFacts
@@ -125,6 +125,7 @@ class Checker(Conductor):
 
     async def execute(self) -> None:
         """Ask for one look after the other until nothing is open; nothing, if a stored run does not fit."""
+        check_open(self._prepared.store)  # a look scores all rows before it
         stored = [run for run in (self._baseline, self._anchor) if run is not None]
         if self._unlike or any(self._mismatch(run) for run in stored):
             return
@@ -204,6 +205,7 @@ class Checker(Conductor):
                 scores = pl.concat([frame for frame in self._scored if frame["scorer"].first() == scorer.name])
                 unscored[scorer.name] = scores["value"].null_count()
                 store.write_scores(scores.drop("scorer"), scorer=scorer.name, version=scorer.version)
+            store.seal()
             return RunSummary.of(store, unscored=unscored)
         finally:
             store.close()

@@ -172,7 +172,7 @@ def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], c
         results=_collect(scan(path).head(0), _RESULTS),
         scores=_collect(scan_scores(path).head(0), _SCORES),
         greedy=frozenset(name for name, model in manifest.plan.models.items() if _is_greedy(model.identity)),
-        read_outputs=partial(_outputs, path),
+        read_outputs=None if manifest.outputs == "drop" else partial(_outputs, path),
         columns=_item_columns(path, columns) if columns else None,
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from headgate.conduct.cap import check_cap
+from headgate.conduct.hosts import check_hosts
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import resolve_key
@@ -60,6 +61,7 @@ def prepare(
     seeds: int | None = None,
     shard: Shard | None = None,
     arm: ArmName | None = None,
+    allow_hosts: Collection[str] | None = None,
     argv: Sequence[str] | None = None,
 ) -> Prepared:
     """Check a suite and open its run directory, new or to be resumed.
@@ -72,6 +74,8 @@ def prepare(
         Take only this part of the items.
     arm : {"baseline", "candidate"}, optional
         Plan only this arm of the comparison.
+    allow_hosts : collection of str, optional
+        Hosts that keys may go to; default: any.
 
     Raises
     ------
@@ -86,9 +90,10 @@ def prepare(
     prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite)
     calls = dict(_resolve_calls(suite))
-    for model in suite.models:
-        if chosen is None or chosen.has_model(model.id):
-            resolve_key(model, base=suite.base, file=suite.file)
+    asked = [model for model in suite.models if chosen is None or chosen.has_model(model.id)]
+    for model in asked:
+        resolve_key(model, base=suite.base, file=suite.file)
+    check_hosts(suite, asked, allow_hosts)
     files = RunFolder(out)
     _check_folder(files)
     lock = lock_run(files)  # before anything is written: two commands may start at once
@@ -103,6 +108,7 @@ def prepare(
             _check_plan(store, plan, shard)
             prices = store.manifest.prices
             _check_prices(suite, prices)
+            _check_store_options(suite, store.manifest)
             check_cap(suite, prompts, prices)
         else:
             prices = find_prices(suite.models)
@@ -138,6 +144,21 @@ def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None
                 line=suite.line("models", index, "price"),
                 field=f"models.{index}.price",
                 mend="choose another --out, or leave the price as it was",
+            )
+
+
+def _check_store_options(suite: Suite, manifest: Manifest) -> None:
+    """Refuse to keep other things of a run's later rows than of its first ones."""
+    stored = stored_suite(manifest).store
+    for field in ("outputs", "redact"):
+        was: Any = getattr(stored, field)
+        if getattr(suite.store, field) != was:
+            raise ConfigError(
+                f"is not what the run was started with, {was!r}",
+                file=suite.file,
+                line=suite.line("store", field),
+                field=f"store.{field}",
+                mend="choose another --out, or leave it as it was",
             )
 
 

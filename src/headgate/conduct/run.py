@@ -26,6 +26,7 @@ from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
 from headgate.execute.pool import Counts, Sink, Work
+from headgate.execute.redaction import PatternRedaction, RedactedEndpoint
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
@@ -328,6 +329,8 @@ class Conductor:
         prepared, store = self._prepared, self._prepared.store
         try:
             unscored = await score_run(store, prepared.scorers)
+            if not self._stopped:
+                store.seal()
             return RunSummary.of(store, unscored=unscored)
         finally:
             store.close()
@@ -367,13 +370,15 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
     transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
     if transport is not None:
         stack.push_async_callback(transport.aclose)
-    simulator = _open_simulator(suite, stack)
+    simulator = open_simulator(suite, stack)
     work: list[Work] = []
     for lane in lanes:
         endpoints: dict[str, Endpoint] = {}
         for model in asked:
             if model.id in lane.models:
-                endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
+                endpoint = _open(model, prepared, lane, transport, simulator)
+                patterns = suite.store.redact
+                endpoints[model.id] = RedactedEndpoint(endpoint, PatternRedaction(patterns)) if patterns else endpoint
         limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
         models = tuple(lane.models)
         shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices}
@@ -412,7 +417,14 @@ def _open(
     return open_endpoint(model, transport=transport, base=suite.base, file=suite.file, simulator=simulator)
 
 
-def _open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
+def open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
+    """Start the simulated provider, where a model needs it; return its base URL.
+
+    Raises
+    ------
+    ConfigError
+        If a model behaves in two ways.
+    """
     models: dict[str, Simulation] = {}
     for model in suite.models:
         if model.provider == "simulated" and model.base_url is None:

@@ -72,7 +72,7 @@ def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
 
 
 async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str, int]:
-    """Score all results of a run with every scorer, replacing its earlier scores.
+    """Score all results of a run with every scorer, replacing its earlier scores but for those of sealed results.
 
     Parameters
     ----------
@@ -89,12 +89,28 @@ async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str
     for scorer in scorers:
         missing = 0
         with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
+            for scored in store.sealed_scores(scorer=scorer.name, version=scorer.version):
+                missing += scored.column("value").null_count
+                write(scored)
             for batch in _with_targets(scorer, _results(store), items):
                 frame = await _score_batch(scorer, batch, items)
                 missing += frame["value"].null_count()
                 write(frame)
         unscored[scorer.name] = missing
     return unscored
+
+
+def check_open(store: RunStore) -> None:
+    """Refuse to score a run whose outputs were not kept.
+
+    Raises
+    ------
+    ConfigError
+        If any of its results is sealed.
+    """
+    if store.is_sealed:
+        said = f"its outputs were not kept (store.outputs: {store.manifest.outputs}), and cannot be scored again"
+        raise ConfigError(said, file=store.files.path, mend="run the suite again into another --out")
 
 
 async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: ItemFile) -> list[pl.DataFrame]:

@@ -19,10 +19,11 @@ from headgate.execute.providers.adapter import Adapter, Form
 from headgate.execute.providers.openai import ChatCompletions
 from headgate.execute.providers.python import as_answer, as_failure, bind_call
 from headgate.execute.quota import read_quota
+from headgate.execute.redaction import KeyRedaction
 from headgate.execute.retry import classify_transport
-from headgate.execute.secret import Secret, resolve_secret
+from headgate.execute.secret import Secret, resolve_secret, url_secrets
 from headgate.execute.threads import Threads
-from headgate.execute.transport import Request, Response, Target, Transport, TransportError
+from headgate.execute.transport import Request, Target, Transport, TransportError
 from headgate.plan import Job
 from headgate.suite.callables import is_async_callable
 from headgate.suite.model import Model
@@ -89,6 +90,7 @@ class HttpEndpoint:
         self.name = "simulated" if simulated else _origin(self._parts)
         self.sends_seed, self.api_version = self._adapter.sends_seed, self._adapter.api_version
         self._transport, self._simulated, self._key = transport, simulated, key
+        self._keys = KeyRedaction([*url_secrets(base_url), *([] if key is None else [key])])
         self._target = lru_cache(maxsize=256)(self._make_target)
         self._forms: dict[tuple[str, str], Form] = {}
         self._heed_at = 0.0
@@ -98,20 +100,17 @@ class HttpEndpoint:
         try:
             response = await self._transport.send(self.encode(job, number), timeout_s=timeout_s)
         except TransportError as error:
-            return classify_transport(error)
-        outcome = self._adapter.decode(response if self._key is None else self._without_key(response))
+            return self._keys.outcome(classify_transport(error))
+        outcome = self._adapter.decode(response)
+        if isinstance(outcome, Failure):
+            outcome = self._adapter.decode(self._keys.response(response))
+        outcome = self._keys.outcome(outcome)
         now = time.monotonic()
         if now >= self._heed_at or isinstance(outcome, Failure):
             self._heed_at = now + _HEED_EVERY_S
             quota = read_quota(response.headers)
             return msgspec.structs.replace(outcome, ttfb_s=response.ttfb_s, quota=quota)
         return outcome
-
-    def _without_key(self, response: Response) -> Response:
-        """Take the key out of what an errant server repeats of the request."""
-        if self._key is None or (key := self._key.reveal().encode()) not in response.body:
-            return response
-        return Response(response.status, response.headers, response.body.replace(key, b"***"), response.ttfb_s)
 
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""
@@ -205,6 +204,13 @@ def open_endpoint(
         return HttpEndpoint(base_url, transport=transport, simulated=True)
     key = resolve_key(model, base=base, file=file)
     return HttpEndpoint(model.base_url or OPENAI_URL, transport=transport, key=key)
+
+
+def served_at(model: Model) -> str | None:
+    """Return the base URL of a model; None where nothing is sent over the network by its suite."""
+    if model.provider == "python":
+        return None
+    return model.base_url or (None if model.provider == "simulated" else OPENAI_URL)
 
 
 def resolve_key(model: Model, *, base: Path, file: Path | None = None) -> Secret | None:

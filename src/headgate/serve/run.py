@@ -13,7 +13,7 @@ from headgate.conduct.loop import run_loop
 from headgate.errors import ConfigError
 from headgate.execute.secret import Secret, resolve_secret
 from headgate.suite.canary import Canary
-from headgate.suite.model import SECRET_REFERENCE
+from headgate.suite.model import REFERENCES, SECRET_REFERENCE
 
 
 def serve(
@@ -36,7 +36,7 @@ def serve(
     host, port : str, int
         Where to listen; port 0 takes any.
     token : str or None
-        Reference, ``env:NAME`` or ``file:PATH``; a host that is not loopback needs one.
+        Reference, such as ``env:NAME``; a host that is not loopback needs one.
     max_body, keep : int
         Bytes of the largest body, and of received rows.
 
@@ -93,7 +93,7 @@ def _token(reference: str | None) -> Secret | None:
     if reference is None:
         return None
     if not SECRET_REFERENCE.match(reference):  # the value is not repeated: it may be a real token
-        raise ConfigError("is given by reference: env:NAME or file:PATH, never the token itself", field="--token")
+        raise ConfigError(f"is given by reference: {REFERENCES}, never the token itself", field="--token")
     return resolve_secret(reference, base=Path.cwd(), field="--token")
 
 

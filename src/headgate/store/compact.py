@@ -31,6 +31,7 @@ from headgate.store.index import superseded
 from headgate.store.layout import RunFolder
 from headgate.store.part import ORDER, open_part, unreadable, write_part
 from headgate.store.schema import RESULTS, conform
+from headgate.store.seal import SEALED, sealing_of
 from headgate.store.segment import read_segment
 
 _PIECE_ROWS: Final = 4096
@@ -104,7 +105,8 @@ def _rewrite(part: Path, lost: npt.NDArray[np.int64], *, plan: str) -> None:
     if len(lost) == open_part(part).metadata.num_rows:
         remove(part)
     else:
-        write_part(part, _remaining(part, lost), plan=plan)
+        how = sealing_of(part)
+        write_part(part, _remaining(part, lost), plan=plan, facts=None if how is None else {SEALED: how})
 
 
 def _remaining(part: Path, lost: npt.NDArray[np.int64]) -> Iterator[pa.RecordBatch]:

@@ -116,6 +116,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     prices: dict[str, ModelPrice | None] = {}
 
     @property
+    def outputs(self) -> str:
+        """How outputs are kept: ``keep``, ``hash`` or ``drop``."""
+        outputs: str = self.suite.get("store", {}).get("outputs", "keep")
+        return outputs
+
+    @property
     def n_jobs(self) -> int:
         """Jobs of the plan that are this run's."""
         if self.shard is None:

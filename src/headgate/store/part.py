@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +42,7 @@ def write_part(
     plan: str,
     schema: pa.Schema = RESULTS,
     ordered: bool = True,
+    facts: Mapping[str, str] | None = None,
 ) -> int:
     """Write a part and publish it: temporary file, fsync, rename, fsync of the folder.
 
@@ -57,6 +58,8 @@ def write_part(
         Columns of the batches.
     ordered : bool
         Whether the rows come sorted by ``ORDER``.
+    facts : mapping, optional
+        More keys of the footer.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def write_part(
         If the disk refuses; the part is then as it was before.
     """
     rows = 0
-    with writing_part(path, plan=plan, schema=schema, ordered=ordered) as write:
+    with writing_part(path, plan=plan, schema=schema, ordered=ordered, facts=facts) as write:
         for batch in batches:
             write(batch)
             rows += batch.num_rows
@@ -78,7 +81,12 @@ def write_part(
 
 @contextlib.contextmanager
 def writing_part(
-    path: Path, *, plan: str, schema: pa.Schema = RESULTS, ordered: bool = True
+    path: Path,
+    *,
+    plan: str,
+    schema: pa.Schema = RESULTS,
+    ordered: bool = True,
+    facts: Mapping[str, str] | None = None,
 ) -> Generator[Callable[[pa.RecordBatch | pa.Table], None]]:
     """Yield a function that takes batches; the part is published when the block ends well.
 
@@ -89,7 +97,7 @@ def writing_part(
     options: dict[str, Any] = {**_SETTINGS, "use_dictionary": dictionaries, "sorting_columns": sorting}
     make_folder(path.parent)
     with naming(path, "write"), replacing(path) as temporary, pq.ParquetWriter(temporary, schema, **options) as writer:
-        writer.add_key_value_metadata({"headgate.schema": str(SCHEMA_VERSION), "headgate.plan": plan})
+        writer.add_key_value_metadata({"headgate.schema": str(SCHEMA_VERSION), "headgate.plan": plan, **(facts or {})})
 
         def write(batch: pa.RecordBatch | pa.Table) -> None:
             for piece in batch.to_batches() if isinstance(batch, pa.Table) else [batch]:

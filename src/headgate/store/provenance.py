@@ -13,14 +13,16 @@ from typing import Final
 
 import msgspec
 
+from headgate.suite.model import SECRET_NAME
+
 _GIT_TIMEOUT_S: Final = 5.0
 _PACKAGES: Final = ("headgate", "pyarrow", "polars", "numpy", "aiohttp", "httpx")
-_SECRET_NAME: Final = re.compile(r"key|token|secret|passw|credential|auth|cookie|signature", re.IGNORECASE)
 _SECRET_VALUE: Final = re.compile(
     r"\b(sk-|gh[a-z]_|github_pat_|glpat-|xox[a-z]-|AKIA|AIza|hf_|Bearer\s|eyJ)[\w\-.=+/]{6,}"
 )
 _URL_LOGIN: Final = re.compile(r"(?<=://)[^/@\s]+@")
-_REFERENCE: Final = re.compile(r"^(env|file):")
+_REFERENCE: Final = re.compile(r"^(env|file|keyring):")
+_QUERY: Final = re.compile(r"(?<=[?&])([^=&#\s]+)=([^&#\s]+)")
 _HIDDEN: Final = "***"
 
 
@@ -90,14 +92,18 @@ def versions() -> dict[str, str]:
 
 
 def hide_login(url: str) -> str:
-    """Drop user and password from a URL.
+    """Drop user and password from a URL, and the values of its query that are named like a secret.
 
     Examples
     --------
-    >>> hide_login("https://me:secret@host/v1")
-    'https://host/v1'
+    >>> hide_login("https://me:secret@host/v1?api-key=abc&api-version=1")
+    'https://host/v1?api-key=***&api-version=1'
     """
-    return _URL_LOGIN.sub("", url)
+    return _QUERY.sub(_without_secret, _URL_LOGIN.sub("", url))
+
+
+def _without_secret(pair: re.Match[str]) -> str:
+    return f"{pair[1]}={_HIDDEN}" if SECRET_NAME.search(pair[1]) else pair[0]
 
 
 def hide_secrets(argv: Sequence[str]) -> list[str]:
@@ -114,11 +120,11 @@ def hide_secrets(argv: Sequence[str]) -> list[str]:
         name, equals, value = argument.partition("=")
         if named and not argument.startswith("-"):
             shown.append(_hide(argument))
-        elif equals and _SECRET_NAME.search(name):
+        elif equals and SECRET_NAME.search(name):
             shown.append(f"{name}={_hide(value)}")
         else:
             shown.append(hide_login(_SECRET_VALUE.sub(_HIDDEN, argument)))
-        named = argument.startswith("-") and not equals and _SECRET_NAME.search(name) is not None
+        named = argument.startswith("-") and not equals and SECRET_NAME.search(name) is not None
     return shown
 
 

@@ -10,18 +10,19 @@ from typing import Any, Final, Self
 
 import numpy as np
 
-from headgate.errors import StoreError
+from headgate.errors import ConfigError, StoreError
 from headgate.result import Result
 from headgate.store import checksums
 from headgate.store.columns import make_mask
 from headgate.store.compact import compact
 from headgate.store.disk import FileLock, make_folder, naming, sync_path
-from headgate.store.index import JobKeys, done_keys, read_columns, superseded
+from headgate.store.index import JobKeys, contains, done_keys, read_columns, source_keys, superseded
 from headgate.store.journal import JournalLimits, JournalWriter
 from headgate.store.layout import RunFolder, generation_of
 from headgate.store.manifest import Manifest, read_manifest, write_manifest
 from headgate.store.part import open_part, read_batches
-from headgate.store.scores import write_scores, writing_scores
+from headgate.store.scores import score_path, write_scores, writing_scores
+from headgate.store.seal import open_parts, seal
 
 _BATCH_ROWS: Final = 16_384
 
@@ -136,16 +137,55 @@ class RunStore:
 
     def write_scores(self, frame: Any, *, scorer: str, version: str) -> Path:
         """Write the scores of one scorer; see :func:`headgate.store.scores.write_scores`."""
-        return write_scores(self.files, frame, scorer=scorer, version=version, plan=self.manifest.plan.digest)
+        return write_scores(self.files, frame, scorer=scorer, version=version, **self._score_facts)
 
     def writing_scores(self, *, scorer: str, version: str) -> AbstractContextManager[Callable[[Any], None]]:
         """Take the scores of one scorer table by table; see :func:`headgate.store.scores.writing_scores`."""
-        return writing_scores(self.files, scorer=scorer, version=version, plan=self.manifest.plan.digest)
+        return writing_scores(self.files, scorer=scorer, version=version, **self._score_facts)
+
+    @property
+    def _score_facts(self) -> dict[str, Any]:
+        return {"plan": self.manifest.plan.digest, "explained": self.manifest.outputs == "keep"}
 
     def results(self, columns: Sequence[str]) -> Iterator[Any]:
-        """Yield some columns of all results as Arrow record batches of a few thousand rows; no journal may be open."""
-        for part in self.files.parts():
+        """Yield some columns of all results that are not sealed, as Arrow record batches of a few thousand rows.
+
+        No journal may be open.
+        """
+        for part in open_parts(self.files):
             yield from read_batches(part, columns, rows=_BATCH_ROWS)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether outputs of this run, or of some of its jobs, are gone but for a hash."""
+        return len(open_parts(self.files)) < len(self.files.parts())
+
+    def seal(self) -> None:
+        """Keep of the outputs what the suite says, once they are scored; see :mod:`headgate.store.seal`."""
+        if self.manifest.outputs != "keep":
+            seal(self.files, self.manifest.outputs, plan=self.manifest.plan.digest)
+
+    def sealed_scores(self, *, scorer: str, version: str) -> Iterator[Any]:
+        """Yield the stored scores of sealed results, which cannot be computed again, as Arrow record batches.
+
+        Raises
+        ------
+        ConfigError
+            If there are none of this scorer in this version.
+        """
+        if not self.is_sealed:
+            return
+        path = score_path(self.files, scorer=scorer, version=version)
+        if not path.exists():
+            raise ConfigError(
+                f"its outputs were not kept, and it has no scores of {scorer!r} as declared now",
+                file=self.files.path,
+                mend="restore the scorer as it was, or run the suite again into another --out",
+            )
+        keys = [source_keys(part) for part in open_parts(self.files)]
+        again = np.sort(np.concatenate([np.empty(0, "S16"), *keys]))
+        for batch in read_batches(path, rows=_BATCH_ROWS):
+            yield batch.filter(make_mask(~contains(again, batch.column("job_id").to_pylist())))
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs by status."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,9 @@ _SAFE: Final = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.\-]*$")
 
 
 @contextlib.contextmanager
-def writing_scores(run: RunFolder, *, scorer: str, version: str, plan: str) -> Generator[Callable[[Any], None]]:
+def writing_scores(
+    run: RunFolder, *, scorer: str, version: str, plan: str, explained: bool = True
+) -> Generator[Callable[[Any], None]]:
     """Yield a function that takes the scores of one scorer, table by table; one table is in memory at a time.
 
     When the block ends well they stand in the place of the scorer's earlier ones, of whichever version. A table is a
@@ -39,6 +41,8 @@ def writing_scores(run: RunFolder, *, scorer: str, version: str, plan: str) -> G
         They name the file and fill the columns ``scorer`` and ``scorer_version``.
     plan : str
         Digest of the run's plan, for the footer.
+    explained : bool
+        Whether explanations are kept: they may quote an output.
 
     Raises
     ------
@@ -48,7 +52,9 @@ def writing_scores(run: RunFolder, *, scorer: str, version: str, plan: str) -> G
     path = score_path(run, scorer=scorer, version=version)
     others = [file for file in run.score_files() if file != path and file.stem.rpartition("@")[0] == scorer]
     checksums.forget(run, [path, *others])
-    constants = {"scorer": scorer, "scorer_version": version}
+    constants: dict[str, str | None] = {"scorer": scorer, "scorer_version": version}
+    if not explained:
+        constants["explanation"] = None
     with writing_part(path, plan=plan, schema=SCORES, ordered=False) as write_batch:
 
         def write(table: Any) -> None:
@@ -62,9 +68,9 @@ def writing_scores(run: RunFolder, *, scorer: str, version: str, plan: str) -> G
     checksums.refresh(run)
 
 
-def write_scores(run: RunFolder, frame: Any, *, scorer: str, version: str, plan: str) -> Path:
+def write_scores(run: RunFolder, frame: Any, *, scorer: str, version: str, plan: str, explained: bool = True) -> Path:
     """Write the scores of one scorer from a single table, and return their file; see :func:`writing_scores`."""
-    with writing_scores(run, scorer=scorer, version=version, plan=plan) as write:
+    with writing_scores(run, scorer=scorer, version=version, plan=plan, explained=explained) as write:
         write(frame)
     return score_path(run, scorer=scorer, version=version)
 
@@ -83,11 +89,11 @@ def score_path(run: RunFolder, *, scorer: str, version: str) -> Path:
     return run.scores / f"{scorer}@{version}.parquet"
 
 
-def _fit(path: Path, table: pa.Table, constants: dict[str, str]) -> pa.Table:
+def _fit(path: Path, table: pa.Table, constants: Mapping[str, str | None]) -> pa.Table:
     columns: list[pa.ChunkedArray] = []
     for field in SCORES:
         if field.name in constants:
-            columns.append(_repeat(constants[field.name], table.num_rows))
+            columns.append(_repeat(constants[field.name], table.num_rows, field.type))
         elif field.name not in table.column_names:
             raise StoreError(f"{path}: column {field.name!r} is missing")
         else:
@@ -105,5 +111,6 @@ def _cast(path: Path, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArr
     return cast
 
 
-def _repeat(text: str, rows: int) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.repeat(make_column([text], pa.string())[0], rows)])
+def _repeat(text: str | None, rows: int, kind: pa.DataType) -> pa.ChunkedArray:
+    repeated = pa.nulls(rows, kind) if text is None else pa.repeat(make_column([text], kind)[0], rows)
+    return pa.chunked_array([repeated])

@@ -22,8 +22,8 @@ from headgate.store.run import unscored_files
 from headgate.store.verify import verify
 from headgate.suite.items import ItemFile
 
-_JUDGED: Final = ("scorers", "compare", "gates", "policy")
-"""What of a suite decides the verdict; limits, addresses and deadlines may differ from machine to machine."""
+_JUDGED: Final = ("scorers", "compare", "gates", "policy", "store")
+"""What of a suite decides the verdict, and what is kept; limits, addresses and deadlines may differ by machine."""
 _SHOWN: Final = 10
 
 

@@ -20,6 +20,7 @@ from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
 from headgate.store.part import RESTORE, first_line, footer, open_part
 from headgate.store.schema import RESULTS, SCHEMA_VERSION, SCORES
+from headgate.store.seal import sealing_of
 from headgate.store.segment import inspect_segment
 
 _COPY: Final = "restore it from a copy of the run"
@@ -79,7 +80,7 @@ def verify(path: Path) -> list[Problem]:
     except StoreError as error:
         return [Problem(file=run.manifest, problem=str(error), mend=_COPY)]
     checks: list[Callable[[RunFolder, Manifest], Iterator[Problem]]] = [
-        _check_sums, _check_files, _check_items, _check_journal, _check_strays, _check_jobs,
+        _check_sums, _check_files, _check_items, _check_journal, _check_outputs, _check_strays, _check_jobs,
     ]  # fmt: skip
     found = [problem for check in checks for problem in check(run, manifest)]
     return list(dict.fromkeys(found))
@@ -159,6 +160,19 @@ def _check_journal(run: RunFolder, _: Manifest) -> Iterator[Problem]:
         else:
             problem = f"holds {state.rows} rows that are not in a part yet"
             yield Problem(file=segment, problem=problem, mend=_RESUME, unfinished=True)
+
+
+def _check_outputs(run: RunFolder, manifest: Manifest) -> Iterator[Problem]:
+    if manifest.outputs == "keep":
+        return
+    for part in run.parts():
+        try:
+            sealed = sealing_of(part)
+        except StoreError:
+            continue  # reported as unreadable already
+        if sealed is None:
+            problem = f"holds outputs, and the suite says {manifest.outputs}"
+            yield Problem(file=part, problem=problem, mend=_RESUME, unfinished=True)
 
 
 def _check_strays(run: RunFolder, _: Manifest) -> Iterator[Problem]:

@@ -47,6 +47,7 @@ __all__ = [
     "Regex",
     "Scorer",
     "Simulation",
+    "Store",
     "Suite",
     "callable_name",
 ]
@@ -144,7 +145,11 @@ class Simulation(Part):
         return value
 
 
-SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")
+SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:.+/.+)$")
+SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|signature", re.IGNORECASE)
+"""How options and parameters are called whose values are secrets."""
+
+REFERENCES = "env:NAME, file:PATH or keyring:SERVICE/USER"
 
 
 class Model(Part):
@@ -156,7 +161,7 @@ class Model(Part):
     base_url: str | None = Field(None, description="Where the API lives, such as http://vllm:8000/v1")
     api_key: str | None = Field(
         None,
-        description="Reference to the key: env:NAME or file:PATH; never the key itself",
+        description=f"Reference to the key: {REFERENCES}; never the key itself",
         json_schema_extra={"pattern": SECRET_REFERENCE.pattern},
     )
     params: Params = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
@@ -182,7 +187,7 @@ class Model(Part):
     def _reference(cls, value: str | None) -> str | None:
         if value is not None and not SECRET_REFERENCE.match(value):
             # The value is not repeated: it may be a real key.
-            raise ValueError("a key is given by reference: env:NAME or file:PATH, never the key itself")
+            raise ValueError(f"a key is given by reference: {REFERENCES}, never the key itself")
         return value
 
     @model_validator(mode="after")
@@ -386,6 +391,31 @@ class Budget(Part):
     max_minutes: float | None = Field(None, gt=0, description="Most minutes")
 
 
+class Store(Part):
+    """What a run keeps of what models say."""
+
+    outputs: Literal["keep", "hash", "drop"] = Field(
+        "keep", description="Outputs as they are; or once they are scored only a hash of each, or nothing"
+    )
+    redact: list[str] = Field(
+        default_factory=list[str],
+        description="Regular expressions (Python's); what matches in an output or an error is `[redacted]` before it "
+        "is scored, logged or stored",
+    )
+
+    @field_validator("redact")
+    @classmethod
+    def _patterns(cls, value: list[str]) -> list[str]:
+        for pattern in value:
+            try:
+                matches_nothing = re.compile(pattern).search("") is not None
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+            if matches_nothing:
+                raise ValueError(f"{pattern!r} matches where nothing stands, and so everywhere")
+        return value
+
+
 class Suite(Declaration):
     """The declared evaluation.
 
@@ -440,6 +470,7 @@ class Suite(Declaration):
     gates: list[Gate] = Field(default_factory=list, description="What may pass")
     policy: Policy = Field(Policy.model_construct(), description="How verdicts are made")
     budget: Budget = Field(Budget.model_construct(), description="What a run may spend")
+    store: Store = Field(Store.model_construct(), description="What a run keeps of what models say")
 
     @field_validator("items", mode="before")
     @classmethod
