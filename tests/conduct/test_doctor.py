@@ -132,9 +132,10 @@ SIMULATED = {"provider": "simulated"}
         (SIMULATED, {"scorers": [{"name": "s", **NOWHERE}]}, "scorers", "cannot be imported"),
         ({"provider": "python", "call": "nowhere:f"}, {}, "models.m", "cannot be imported"),
         (at("http://127.0.0.1:9", api_key="env:HEADGATE_UNSET"), {}, "models.m", "names no key"),
+        ({"provider": "openai-compatible", "base_url": "http://[::1/v1"}, {}, "models.m", "is not an http(s) URL"),
         (SIMULATED, {"budget": {"max_cost_usd": 1}}, "budget", "the price of 'm' is not known"),
     ],
-    ids=["field", "prompt", "variable", "items", "scorer", "model", "key", "cap"],
+    ids=["field", "prompt", "variable", "items", "scorer", "model", "key", "address", "cap"],
 )  # fmt: skip
 def test_what_is_wrong_in_a_suite(tmp_path, model, changes, about, said):
     diagnosis = hg.doctor(declare(tmp_path, model, **changes), out=tmp_path)
