@@ -62,8 +62,9 @@ def serving(status=200, body=ANSWER, tls=None, **headers):
 
 
 @pytest.fixture(autouse=True)
-def key(monkeypatch):
+def surroundings(monkeypatch):
     monkeypatch.setenv("HEADGATE_TEST_KEY", KEY)
+    monkeypatch.setattr(machine, "_SLOW_S", float("inf"))  # the disk of a test machine may be slow
 
 
 def declare(folder, model, **changes):
@@ -295,6 +296,13 @@ def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
     diagnosis = hg.doctor(declare(tmp_path, SIMULATED), out=tmp_path / "deep" / "run")
     assert (diagnosis.exit_code, only(diagnosis, "problem").about) == (3, "disk")
     assert "free some space" in (only(diagnosis, "problem").mend or "")
+
+
+def test_a_disk_that_is_slow(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_SLOW_S", 0.0)
+    diagnosis = hg.doctor(declare(tmp_path, SIMULATED), out=tmp_path)
+    assert (diagnosis.exit_code, only(diagnosis, "warning").about) == (0, "disk")
+    assert "rows wait for that" in only(diagnosis, "warning").said
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):
