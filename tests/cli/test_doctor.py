@@ -7,6 +7,7 @@ import json
 import pytest
 
 from headgate.cli.main import run_command
+from headgate.conduct.doctor import machine
 from headgate.testing import SimulatedServer, Simulation
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07"
@@ -15,6 +16,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07"
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(machine, "_SLOW_S", float("inf"))  # the disk of a test machine may be slow
 
     def to(**changes):
         suite = {

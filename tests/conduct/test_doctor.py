@@ -62,8 +62,9 @@ def serving(status=200, body=ANSWER, tls=None, **headers):
 
 
 @pytest.fixture(autouse=True)
-def key(monkeypatch):
+def surroundings(monkeypatch):
     monkeypatch.setenv("HEADGATE_TEST_KEY", KEY)
+    monkeypatch.setattr(machine, "_SLOW_S", float("inf"))  # the disk of a test machine may be slow
 
 
 def declare(folder, model, **changes):
@@ -132,9 +133,10 @@ SIMULATED = {"provider": "simulated"}
         (SIMULATED, {"scorers": [{"name": "s", **NOWHERE}]}, "scorers", "cannot be imported"),
         ({"provider": "python", "call": "nowhere:f"}, {}, "models.m", "cannot be imported"),
         (at("http://127.0.0.1:9", api_key="env:HEADGATE_UNSET"), {}, "models.m", "names no key"),
+        ({"provider": "openai-compatible", "base_url": "http://[::1/v1"}, {}, "models.m", "is not an http(s) URL"),
         (SIMULATED, {"budget": {"max_cost_usd": 1}}, "budget", "the price of 'm' is not known"),
     ],
-    ids=["field", "prompt", "variable", "items", "scorer", "model", "key", "cap"],
+    ids=["field", "prompt", "variable", "items", "scorer", "model", "key", "address", "cap"],
 )  # fmt: skip
 def test_what_is_wrong_in_a_suite(tmp_path, model, changes, about, said):
     diagnosis = hg.doctor(declare(tmp_path, model, **changes), out=tmp_path)
@@ -294,6 +296,13 @@ def test_a_disk_that_is_too_small(tmp_path, monkeypatch):
     diagnosis = hg.doctor(declare(tmp_path, SIMULATED), out=tmp_path / "deep" / "run")
     assert (diagnosis.exit_code, only(diagnosis, "problem").about) == (3, "disk")
     assert "free some space" in (only(diagnosis, "problem").mend or "")
+
+
+def test_a_disk_that_is_slow(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "_SLOW_S", 0.0)
+    diagnosis = hg.doctor(declare(tmp_path, SIMULATED), out=tmp_path)
+    assert (diagnosis.exit_code, only(diagnosis, "warning").about) == (0, "disk")
+    assert "rows wait for that" in only(diagnosis, "warning").said
 
 
 def test_a_folder_that_cannot_be_written_to(tmp_path):

@@ -58,7 +58,7 @@ def test_what_is_allowed(declared, allowed):
     [
         (keyed("https://api.example.com.evil.example/v1"), ["api.example.com"], "api.example.com.evil.example"),
         (keyed("https://api.example.com:444/v1"), ["api.example.com:443"], "api.example.com:444"),
-        (keyed("https://api.example.com@evil.example/v1"), ["api.example.com"], None),
+        (suite(base_url="http://api.example.com:secret@evil.example/v1"), ["api.example.com"], "evil.example"),
         (suite(base_url="http://me:secret@evil.example/v1"), ["api.example.com"], "evil.example"),
         (suite(base_url="http://evil.example/v1?api-key=abc"), ["api.example.com"], "evil.example"),
         (suite(provider="openai"), ["localhost"], "api.openai.com"),
@@ -69,7 +69,7 @@ def test_what_is_allowed(declared, allowed):
 def test_what_is_not(declared, allowed, host):
     with pytest.raises(ConfigError, match=r"models.m.base_url: .*is not a host that keys may go to") as caught:
         check_hosts(declared, declared.models, allowed)
-    assert host is None or caught.value.value == host
+    assert caught.value.value == host
 
 
 @pytest.mark.parametrize("given", ["https://api.example.com", "api.example.com/v1", "", "*"])
@@ -77,6 +77,11 @@ def test_what_is_no_host(given):
     declared = suite(provider="simulated")
     with pytest.raises(ConfigError, match=r"--allow-host: .*is no host"):
         check_hosts(declared, declared.models, [given])
+
+
+def test_an_address_that_is_none():
+    with pytest.raises(ConfigError, match=r"models.m.base_url: is not an http\(s\) URL"):
+        check_hosts(keyed("http://[::1/v1"), keyed("http://[::1/v1").models, ["localhost"])
 
 
 @pytest.mark.parametrize("call", [hg.run, hg.check, hg.pilot])

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.redaction import KeyRedaction, PatternRedaction
+from headgate.execute.redaction import _TEXTS, KeyRedaction, PatternRedaction
 from headgate.execute.secret import Secret, url_secrets
 from headgate.execute.transport import Response
 
@@ -78,6 +78,8 @@ def test_a_placeholder_spoils_no_answer():
 
 def test_every_text_of_an_outcome():
     texts = ("output", "reasoning", "stop_reason", "served_model", "request_id", "system_fingerprint")
+    assert {*texts, "tool_calls_json"} <= set(_TEXTS[Answer])
+    assert _TEXTS[Failure] == ("message",)
     said = Answer(**dict.fromkeys(texts, f"Bearer {HARD}"), tool_calls_json=json.dumps([HARD]), input_tokens=3)
     hidden = KeyRedaction([Secret(HARD)]).outcome(said)
     assert hidden == Answer(**dict.fromkeys(texts, "Bearer ***"), tool_calls_json='["***"]', input_tokens=3)

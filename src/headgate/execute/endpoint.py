@@ -197,7 +197,7 @@ def open_endpoint(
     ConfigError
         If the key's variable or file is missing, or the base URL is none.
     """
-    _check_url(model, file=file)
+    check_url(model, file=file)
     if model.provider == "simulated":
         base_url = model.base_url or simulator
         assert base_url is not None
@@ -223,7 +223,7 @@ def resolve_key(model: Model, *, base: Path, file: Path | None = None) -> Secret
     return resolve_secret(reference, base=base, field=f"models.{model.id}.api_key", file=file)
 
 
-def _check_url(model: Model, *, file: Path | None) -> None:
+def check_url(model: Model, *, file: Path | None) -> None:
     """Refuse a base URL that nothing can be sent to; it is not repeated, as it may hold a password."""
     field = f"models.{model.id}.base_url"
     try:

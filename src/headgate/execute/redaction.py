@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import msgspec
 
@@ -25,18 +25,13 @@ REDACTED: Final = "[redacted]"
 SHORTEST_KEY: Final = 8
 """Shorter ones are placeholders for servers that take any key: looking for them would spoil answers."""
 
-_TEXTS: Final = (
-    "message",
-    "output",
-    "reasoning",
-    "stop_reason",
-    "served_model",
-    "request_id",
-    "system_fingerprint",
-    "tool_calls_json",
-    "logprobs_json",
-)
-"""Fields of an answer or a failure that hold what a server says; of its headers only the request's id is among them."""
+
+def _texts(kind: type[Answer | Failure]) -> tuple[str, ...]:
+    """Return the fields that hold what a server says; of its headers only the request's id is among them."""
+    return tuple(name for name, hint in get_type_hints(kind).items() if hint is str or str in get_args(hint))
+
+
+_TEXTS: Final[Mapping[type, tuple[str, ...]]] = {kind: _texts(kind) for kind in (Answer, Failure)}
 
 _ESCAPED: Final = "\\u00"
 """What JSON may write for any character: without a look at what follows, no key is surely absent."""
@@ -92,7 +87,7 @@ class KeyRedaction:
         """Return an outcome without the keys: some forms are seen only when the JSON around them is decoded."""
         if not self._signs:
             return outcome
-        said = "\n".join(text for name in _TEXTS if (text := getattr(outcome, name, None)))
+        said = "\n".join(text for name in _TEXTS[type(outcome)] if (text := getattr(outcome, name)))
         return _map_texts(outcome, self.text) if any(sign in said for sign in self._signs) else outcome
 
 
@@ -117,18 +112,16 @@ class PatternRedaction:
         return text
 
     def outcome(self, outcome: _Outcome) -> _Outcome:
-        """Return an outcome without what matches; inside tool calls it is the texts that are looked at.
+        """Return an outcome without what matches; inside JSON (tool calls) it is the texts that are looked at.
 
         Of an output in which something matches no log probabilities are left: their tokens would spell it out.
         """
         if isinstance(outcome, Answer) and outcome.output is not None and self.text(outcome.output) != outcome.output:
             outcome = msgspec.structs.replace(outcome, logprobs_json=None)
-        calls = getattr(outcome, "tool_calls_json", None)
-        outcome = _map_texts(outcome, self.text, but="tool_calls_json")
-        if calls is None:
-            return outcome
-        redacted = msgspec.json.encode(self._inside(msgspec.json.decode(calls))).decode()
-        return msgspec.structs.replace(outcome, tool_calls_json=redacted)
+        return _map_texts(outcome, self.text, change_json=self._json)
+
+    def _json(self, data: str) -> str:
+        return msgspec.json.encode(self._inside(msgspec.json.decode(data))).decode()
 
     def _inside(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -154,9 +147,16 @@ class RedactedEndpoint:
         return self._redaction.outcome(await self._endpoint.attempt(job, number, timeout_s=timeout_s))
 
 
-def _map_texts(outcome: _Outcome, change: Callable[[str], str], *, but: str = "") -> _Outcome:
-    found = ((name, getattr(outcome, name, None)) for name in _TEXTS if name != but)
-    return msgspec.structs.replace(outcome, **{name: change(text) for name, text in found if text is not None})
+def _map_texts(
+    outcome: _Outcome, change: Callable[[str], str], *, change_json: Callable[[str], str] | None = None
+) -> _Outcome:
+    """Return an outcome with its texts changed, those that hold JSON perhaps in another way."""
+    changed: dict[str, str] = {}
+    for name in _TEXTS[type(outcome)]:
+        text: str | None = getattr(outcome, name)
+        if text is not None:
+            changed[name] = (change_json or change)(text) if name.endswith("_json") else change(text)
+    return msgspec.structs.replace(outcome, **changed)
 
 
 def _signs(key: str) -> Iterator[str]:

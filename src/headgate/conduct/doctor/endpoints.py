@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 from headgate.conduct.doctor.finding import Finding, from_error, ok, refused, warning
 from headgate.conduct.hosts import carries_key, check_hosts
 from headgate.errors import ConfigError
-from headgate.execute.endpoint import resolve_key, served_at
+from headgate.execute.endpoint import check_url, resolve_key, served_at
 from headgate.execute.redaction import SHORTEST_KEY
 from headgate.execute.secret import url_secrets
 from headgate.execute.transport import LOOPBACK
@@ -36,6 +36,7 @@ def examine_keys(suite: Suite, allow_hosts: Collection[str] | None) -> Iterator[
         if url is None:
             continue
         try:
+            check_url(model, file=suite.file)
             yield from _key(suite, model)
             check_hosts(suite, [model], allow_hosts)
             yield from _url(suite, model, url)

@@ -30,6 +30,8 @@ _SLOW_S: Final = 0.5
 _SPARE_FILES: Final = 64
 _BUILT: Final = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 _PAUSE_S: Final = 0.05
+_APART_S: Final = 0.5
+"""Less may be a busy machine, which stopped us between the two clocks."""
 
 EXTRAS: Final = {"dotprompt": "dotpromptz_handlebars", "keyring": "keyring", "serve": "starlette"}
 """Extras of headgate, and a package of each."""
@@ -136,7 +138,7 @@ def _clocks() -> Iterator[Finding]:
     shown = datetime.fromtimestamp(wall, UTC).isoformat(timespec="seconds")
     if wall < _BUILT:
         yield warning("clock", f"says {shown}, which is long past", "set it: times in rows and signatures rest on it")
-    elif apart > _PAUSE_S:
+    elif apart > _APART_S:
         said = f"was set by {apart:.1f} s while it was looked at"
         yield warning("clock", said, "let it settle: times in rows rest on it")
     else:
