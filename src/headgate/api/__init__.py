@@ -9,6 +9,7 @@ from headgate.api.canaries import canary, canary_async
 from headgate.api.checks import check, check_async, stream_check
 from headgate.api.forecasts import forecast, pilot, pilot_async
 from headgate.api.runs import merge, run, run_async, score_run, stream
+from headgate.api.scores import gate_scores
 from headgate.api.verdicts import compare, gate
 from headgate.conduct.baselines import BaselineSearch, find_baseline, list_baselines, save_baseline
 from headgate.decide.verdict import Verdict
@@ -45,6 +46,7 @@ __all__ = [
     "find_baseline",
     "forecast",
     "gate",
+    "gate_scores",
     "list_baselines",
     "load_canary",
     "load_prompt",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headgate.cli import scores
 from headgate.cli.ci import ci
 from headgate.cli.prompts import app as prompts
 
@@ -176,7 +177,7 @@ def score(
 
 @app.command()
 def gate(
-    run: RunFolder,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory; or another tool's results: a file.")],
     *,
     baseline: Annotated[
         str | None,
@@ -188,6 +189,21 @@ def gate(
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="AXIS=NAME", help="Judge this arm, such as prompt=NAME.")
     ] = None,
+    item: scores.Item = None,
+    score: scores.Score = None,
+    seed: scores.Seed = None,
+    cluster: scores.Cluster = None,
+    where: scores.Where = None,
+    baseline_score: scores.BaselineScore = None,
+    baseline_where: scores.BaselineWhere = None,
+    bounds: scores.Bounds = None,
+    higher_is_better: scores.Higher = None,
+    margin: scores.Margin = None,
+    min: scores.Least = None,  # noqa: A002
+    max: scores.Most = None,  # noqa: A002
+    max_ratio: scores.MaxRatio = None,
+    alpha: scores.Alpha = None,
+    format: scores.FormatName = None,  # noqa: A002
     on_inconclusive: OnInconclusive = None,
     verdict: VerdictFile = None,
     markdown: MarkdownFile = None,
@@ -195,10 +211,45 @@ def gate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a run. Exit codes: 0 pass, 1 fail, 20 inconclusive, 3 invalid, 2 usage."""
-    from headgate.cli.commands import gate_run
+    """Judge a run, or a file of scores. Exit codes: 0 pass, 1 fail, 20 inconclusive, 3 invalid, 2 usage."""
+    from headgate.cli.commands import gate_file, gate_run
 
     files = {"verdict": verdict, "markdown": markdown, "junit": junit}
+    options = scores.score_options(
+        run,
+        {
+            "item": item,
+            "score": score,
+            "seed": seed,
+            "cluster": cluster,
+            "where": where,
+            "baseline_score": baseline_score,
+            "baseline_where": baseline_where,
+            "bounds": bounds,
+            "higher_is_better": higher_is_better,
+            "margin": margin,
+            "min": min,
+            "max": max,
+            "max_ratio": max_ratio,
+            "alpha": alpha,
+            "format": format,
+        },
+        of_runs={"anchor": anchor, "store": store, "candidate": candidate},
+        suite=suite,
+    )
+    if options is not None:
+        options |= {} if baseline is None else {"baseline": baseline}
+        raise typer.Exit(
+            gate_file(
+                run,
+                suite=suite,
+                options=options,
+                on_inconclusive=on_inconclusive,
+                files=files,
+                json=json,
+                quiet=quiet,
+            )
+        )
     raise typer.Exit(
         gate_run(
             run,

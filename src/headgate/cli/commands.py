@@ -130,6 +130,28 @@ def gate_run(
     return verdict.exit_code
 
 
+def gate_file(
+    path: Path,
+    *,
+    suite: Path | None,
+    options: Mapping[str, Any],
+    on_inconclusive: str | None,
+    files: Mapping[str, Path | None],
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Judge another tool's results, and return the exit code; nothing is written beside them."""
+    check_mapping(on_inconclusive)
+    declared = None if suite is None else hg.load_suite(suite)
+    verdict = hg.gate_scores(path, suite=declared, **options)
+    verdict = map_inconclusive(verdict, on_inconclusive)
+    if files["verdict"] is not None:
+        write_verdict(verdict, files["verdict"])
+    _write_reports(verdict, files, name=path.stem)
+    tell(verdict, json=json, quiet=quiet)
+    return verdict.exit_code
+
+
 def check_suite(
     path: Path,
     *,
@@ -189,10 +211,14 @@ def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) 
         write_verdict(verdict, files["verdict"])
     if files["verdict"] is None or os.access(run, os.W_OK):
         write_verdict(verdict, run / "verdict.json")
+    _write_reports(verdict, files, name=read_manifest(RunFolder(run).manifest).name)
+
+
+def _write_reports(verdict: Verdict, files: Mapping[str, Path | None], *, name: str) -> None:
     if (markdown := files["markdown"]) is not None:
         _write_whole(markdown, verdict_markdown(verdict).encode())
     if (junit := files["junit"]) is not None:
-        _write_whole(junit, verdict_junit(verdict, suite=read_manifest(RunFolder(run).manifest).name))
+        _write_whole(junit, verdict_junit(verdict, suite=name))
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:
