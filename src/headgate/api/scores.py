@@ -11,6 +11,7 @@ from headgate.api.calls import RunPath
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
 from headgate.suite.model import Gate, Policy, Suite
+from headgate.suite.problems import make_part
 
 
 def gate_scores(
@@ -88,10 +89,8 @@ def gate_scores(
 
     given = {"margin": margin, "min": min, "max": max, "max_ratio": max_ratio}
     if suite is None:
-        gates = _gates(given)
-        rules = Rules(
-            gates=gates, policy=Policy(alpha=alpha), bounds=_rising(bounds), higher_is_better=higher_is_better
-        )
+        policy = make_part(Policy, {"alpha": alpha})
+        rules = Rules(gates=_gates(given), policy=policy, bounds=_rising(bounds), higher_is_better=higher_is_better)
     else:
         rules = Rules(gates=suite.gates, scorers=suite.scorers, policy=suite.policy)
     columns = Columns(item=item, score=score, seed=seed, cluster=cluster, where=where or {})
@@ -107,7 +106,7 @@ def _gates(given: Mapping[str, Any]) -> list[Gate]:
     rules = {name: value for name, value in given.items() if value is not None}
     if not rules:
         raise ConfigError("there is nothing to decide by", field="gates", mend=f"give one of {', '.join(given)}")
-    return [Gate.model_validate({"metric": "", name: float(value)}) for name, value in rules.items()]
+    return [make_part(Gate, {"metric": "", name: float(value)}) for name, value in rules.items()]
 
 
 def _rising(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
