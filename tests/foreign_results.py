@@ -84,3 +84,9 @@ def lm_eval(values, *, filters=("none",)):
         for index, value in enumerate(values)
         for name in filters
     )
+
+
+def written_rows(path):
+    """Return the samples of an ``.eval`` log."""
+    with zipfile.ZipFile(path) as archive:
+        return [json.loads(archive.read(name)) for name in archive.namelist() if name.startswith("samples/")]

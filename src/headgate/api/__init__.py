@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from headgate.api.calls import Run, RunPath, Watch
 from headgate.api.canaries import canary, canary_async
 from headgate.api.checks import check, check_async, stream_check
+from headgate.api.exports import export_run
 from headgate.api.forecasts import forecast, pilot, pilot_async
 from headgate.api.runs import merge, run, run_async, score_run, stream
 from headgate.api.scores import gate_scores
@@ -43,6 +44,7 @@ __all__ = [
     "check",
     "check_async",
     "compare",
+    "export_run",
     "find_baseline",
     "forecast",
     "gate",

@@ -267,6 +267,26 @@ def gate(
 
 
 @app.command()
+def export(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; its ending says the format.")],
+    *,
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option("--format", metavar="NAME", help="parquet, csv, jsonl, inspect or openai-evals."),
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", metavar="NAME", help="Only rows of this prompt.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="ID", help="Only rows of this model.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run as one file: results with their scores, as a table or as another tool's log."""
+    from headgate.cli.commands import export_file
+
+    export_file(run, file, format_name=format, prompt=prompt, model=model, json=json, quiet=quiet)
+
+
+@app.command()
 def plan(
     suite: SuiteFile,
     *,

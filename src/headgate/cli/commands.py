@@ -152,6 +152,17 @@ def gate_file(
     return verdict.exit_code
 
 
+def export_file(
+    run: Path, file: Path, *, format_name: str | None, prompt: str | None, model: str | None, json: bool, quiet: bool
+) -> None:
+    """Write a run as one file."""
+    rows = hg.export_run(run, file, format=format_name, prompt=prompt, model=model)
+    if json:
+        print_json({"run": str(run), "file": str(file), "rows": rows})
+    elif not quiet:
+        print_line(f"{rows:,} rows in {file}")
+
+
 def check_suite(
     path: Path,
     *,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import digest
+from headgate.store.importers.archive import Archive
 from headgate.store.importers.plain import decode_json, read_json
 from headgate.store.importers.row import Row
 
@@ -34,8 +35,8 @@ def read_log(path: Path, _: Collection[str] = ()) -> Iterator[Row]:
 def read_archive(path: Path, _: Collection[str] = ()) -> Iterator[Row]:
     """Read a ``.eval`` log, one sample at a time."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+        with Archive(path) as archive:
+            names = archive.names
             if "header.json" not in names:
                 if "_journal/start.json" in names:
                     _refuse_unfinished({"status": "started"}, path)
@@ -46,8 +47,7 @@ def read_archive(path: Path, _: Collection[str] = ()) -> Iterator[Row]:
             for number, name in enumerate(samples, 1):
                 yield _row(number, decode_json(archive.read(name)), header, path)
     except NotImplementedError as error:
-        mend = "convert it: inspect log convert --to json"
-        raise ConfigError(f"is packed in a way that Python cannot unpack: {error}", file=path, mend=mend) from error
+        raise ConfigError(f"is packed in an unknown way: {error}", file=path) from error
     except (zipfile.BadZipFile, ValueError, OSError) as error:
         raise ConfigError(f"is damaged: {error}", file=path) from error
 
