@@ -9,6 +9,7 @@ from headgate.api.canaries import canary, canary_async
 from headgate.api.checks import check, check_async, stream_check
 from headgate.api.exports import export_run
 from headgate.api.forecasts import forecast, pilot, pilot_async
+from headgate.api.imports import import_suite
 from headgate.api.runs import merge, run, run_async, score_run, stream
 from headgate.api.scores import gate_scores
 from headgate.api.verdicts import compare, gate
@@ -49,6 +50,7 @@ __all__ = [
     "forecast",
     "gate",
     "gate_scores",
+    "import_suite",
     "list_baselines",
     "load_canary",
     "load_prompt",

@@ -286,6 +286,23 @@ def export(
     export_file(run, file, format_name=format, prompt=prompt, model=model, json=json, quiet=quiet)
 
 
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="promptfoo's configuration, a .prompt.yml with testData, or evals' JSONL."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="SUITE", help="Suite file to write; items and prompts beside.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a suite of another tool's, and list what could not be carried over."""
+    from headgate.cli.commands import import_file
+
+    import_file(file, out, json=json, quiet=quiet)
+
+
 @app.command()
 def plan(
     suite: SuiteFile,

@@ -18,6 +18,7 @@ from headgate.cli.output import print_json, print_line
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
+from headgate.report.inert import terminal
 from headgate.report.junit import verdict_junit
 from headgate.report.markdown import verdict_markdown
 from headgate.report.terminal import estimate_cells, format_cost, format_counts, format_table, print_verdict
@@ -161,6 +162,19 @@ def export_file(
         print_json({"run": str(run), "file": str(file), "rows": rows})
     elif not quiet:
         print_line(f"{rows:,} rows in {file}")
+
+
+def import_file(file: Path, out: Path, *, json: bool, quiet: bool) -> None:
+    """Make a suite of another tool's file; what is left is told on stderr, unless it is asked for as JSON."""
+    made = hg.import_suite(file, out)
+    if json:
+        facts = {"suite": str(made.suite), "files": [str(path) for path in made.files]}
+        facts |= {name: getattr(made, name) for name in ("items", "prompts", "models", "scorers", "notes")}
+        print_json({**facts, "left": [one._asdict() for one in made.left]})
+    elif not quiet:
+        counted, *told = str(made).splitlines()
+        print_line(f"{made.suite}: {counted}")
+        sys.stderr.write("".join(f"{terminal(line)}\n" for line in told))
 
 
 def check_suite(

@@ -15,7 +15,7 @@ from headgate.decide.judge import decide
 from headgate.decide.metric import metric_of
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
-from headgate.identity import digest
+from headgate.identity import digest, digest_bytes
 from headgate.stats.values import Bounds
 from headgate.store.importers.row import Columns
 from headgate.store.importers.table import ScoreTable, read_scores
@@ -141,7 +141,7 @@ def _facts(arm: Scores, tables: Sequence[ScoreTable], rules: Rules) -> RunFacts:
         for one in tables
         if one.metric not in BUILTIN_METRICS
     ]
-    items = digest(sorted(zip(table.items, table.contents, table.clusters, strict=True)))
+    items = _items_digest(table)
     return RunFacts(
         run=str(arm.path),
         suite_digest=digest(
@@ -158,6 +158,12 @@ def _facts(arm: Scores, tables: Sequence[ScoreTable], rules: Rules) -> RunFacts:
         results=_results(keys, tables),
         scores=pl.concat(scores) if scores else keys.head(0).with_columns(scorer=pl.lit(""), value=pl.lit(0.0)),
     )
+
+
+def _items_digest(table: ScoreTable) -> str:
+    """Return the content id of the items, whatever their order; there may be millions."""
+    known = zip(table.items, table.contents, table.clusters, strict=True)
+    return digest_bytes("\n".join(sorted("\0".join(map(str, item)) for item in known)).encode("utf-8", "surrogatepass"))
 
 
 def _keys(table: ScoreTable) -> pl.DataFrame:
