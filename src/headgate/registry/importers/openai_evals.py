@@ -50,7 +50,7 @@ def _shape(asked: Any) -> tuple[str, ...] | None:
         return ("user",)
     if not isinstance(asked, list) or not asked:
         return None
-    roles = [one.get("role") for one in asked if isinstance(one, Mapping) and isinstance(one.get("content"), str)]
+    roles = [str(one.get("role")) for one in asked if isinstance(one, Mapping) and isinstance(one.get("content"), str)]
     return tuple(roles) if len(roles) == len(asked) and _ROLES.issuperset(roles) else None
 
 
