@@ -28,8 +28,8 @@ import numpy as np
 import headgate as hg
 from headgate.decide import decide_paired
 from headgate.stats import clopper_pearson
+from headgate.store.importers.read import read_scores
 from headgate.store.importers.row import Columns
-from headgate.store.importers.table import read_scores
 
 Split = Callable[..., bool]
 SEED = 20_260_801

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from foreign_results import SHARED, needs_data
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bench_outputs.py"

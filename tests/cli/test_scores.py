@@ -78,7 +78,7 @@ def test_options_of_files_do_not_go_with_a_run(tmp_path, capsys):
     assert "--margin: 0.1 goes with a file of scores, and this is a run" in capsys.readouterr().err
 
 
-def test_export_says_what_it_wrote(tmp_path):
+def test_export_says_what_it_wrote(tmp_path, capsys):
     suite = {
         "name": "sums",
         "items": [{"q": f"{n} + 1", "target": n + 1} for n in range(10)],
@@ -87,12 +87,10 @@ def test_export_says_what_it_wrote(tmp_path):
         "scorers": [{"name": "correct", "type": "numeric"}],
     }
     (tmp_path / "suite.json").write_text(json.dumps(suite))
-    assert run_command(["run", str(tmp_path / "suite.json"), "--out", str(tmp_path / "run"), "--quiet"]) == 0
-    ran = call("export", "run", "run.jsonl", "--json", cwd=tmp_path)
-    assert json.loads(ran.stdout) == {"run": "run", "file": "run.jsonl", "rows": 10}
-    again = call("export", "run", "run.jsonl", cwd=tmp_path)
-    assert (again.returncode, again.stderr) == (
-        2,
-        "headgate: run.jsonl: is there already; remove it, or name another\n",
-    )
-    assert call("gate", "run.jsonl", "--score", "correct", "--min", "0.1", cwd=tmp_path).returncode == 0
+    run, file = str(tmp_path / "run"), str(tmp_path / "run.jsonl")
+    assert run_command(["run", str(tmp_path / "suite.json"), "--out", run, "--quiet"]) == 0
+    assert run_command(["export", run, file, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"run": run, "file": file, "rows": 10}
+    assert run_command(["export", run, file]) == 2
+    assert capsys.readouterr().err == f"headgate: {file}: is there already; remove it, or name another\n"
+    assert run_command(["gate", file, "--score", "correct", "--min", "0.1", "--quiet"]) == 0

@@ -190,6 +190,14 @@ def test_rules_that_say_nothing_are_refused(tmp_path, options, message):
         hg.gate_scores(file, **options)
 
 
+def test_a_run_is_no_file_of_scores(tmp_path):
+    file = write(tmp_path / "a.csv", id=[1, 2], score=[1, 0])
+    with pytest.raises(
+        ConfigError, match="is a folder, and scores stand in a file; scores of a run are written to one"
+    ):
+        hg.gate_scores(file, baseline=tmp_path, margin=0.1)
+
+
 def test_two_files_need_ids_and_one_does_not(tmp_path):
     a, b = (write(tmp_path / name, x=[1, 0] * 50, y=[1, 0] * 50) for name in ("a.csv", "b.csv"))
     assert hg.gate_scores(a, score="x", baseline_score="y", margin=0.2).verdict == "pass"

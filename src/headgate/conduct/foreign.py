@@ -17,8 +17,9 @@ from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
 from headgate.identity import digest, digest_bytes
 from headgate.stats.values import Bounds
+from headgate.store.importers.read import read_scores
 from headgate.store.importers.row import Columns
-from headgate.store.importers.table import ScoreTable, read_scores
+from headgate.store.importers.table import ScoreTable
 from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Gate, Policy, Python, Scorer
 
 if TYPE_CHECKING:

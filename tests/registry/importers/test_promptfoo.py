@@ -243,6 +243,15 @@ def test_what_no_scorer_does_is_refused_with_the_reason(kind, value, why):
     assert translate({"type": kind, "value": value}, {}, transform=None) == Refused(why)
 
 
+def test_names_of_a_stranger_stay_in_their_comment(tmp_path):
+    tests = [{"vars": {"q": 1}, "assert": [{"type": "evil\nname: mine\x1b[2J\u2028name: mine"}]}]
+    suite, made = bring(tmp_path, {"tests": tests, "x\nseeds: 9": 1})
+    assert (suite.name, suite.seeds) == ("from", 1)
+    text = made.suite.read_text()
+    assert "\x1b" not in text
+    assert "x\\nseeds: 9" in text
+
+
 def test_nothing_is_overwritten_or_half_written(tmp_path):
     _, made = bring(tmp_path, {"tests": [{"vars": {"q": 1}}]})
     folder = made.suite.parent

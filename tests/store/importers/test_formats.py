@@ -10,8 +10,8 @@ import pytest
 
 from foreign_results import SHARED, inspect_header, inspect_samples, lm_eval, needs_data, promptfoo, write_eval
 from headgate.errors import ConfigError, StoreError
+from headgate.store.importers.read import read_scores
 from headgate.store.importers.row import Columns
-from headgate.store.importers.table import read_scores
 
 
 def read(path, data=None, *, bounds=(0, 1), **columns):

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.errors import ConfigError
+from headgate.store.importers.read import read_scores
 from headgate.store.importers.row import Columns
-from headgate.store.importers.table import read_scores
 
 
 def read(tmp_path, text, *, name="scores.csv", bounds=(0, 1), **columns):

@@ -45,18 +45,18 @@ def write_suite(draft: Draft, out: Path) -> list[Path]:
         for name, text in files.items():
             path = Path(folder, name)
             path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        _prove(Path(folder, out.name))
+            path.write_text(text, encoding="utf-8")
+        _prove(Path(folder, out.name), draft)
         for name in reversed(files):  # the suite last: it is there when what it names is
             (out.parent / name).parent.mkdir(exist_ok=True)
             Path(folder, name).rename(out.parent / name)
     return [out.parent / name for name in files]
 
 
-def _prove(path: Path) -> None:
-    """Read everything back as a run would."""
+def _prove(path: Path, draft: Draft) -> None:
+    """Read everything back as a run would: the prompts are still the same."""
     suite = load_suite(path)
-    load_prompts(suite)
+    assert [prompt.digest for prompt in load_prompts(suite)] == [prompt.digest for prompt in draft.prompts.values()]
     for _ in read_rows(suite.items, base=suite.base, file=path):
         pass
 
@@ -106,15 +106,20 @@ def _comments(draft: Draft) -> str:
     lines += [_GATES] if draft.scorers else []
     lines += draft.notes
     lines += ["", "Not carried over:" if draft.left else "Everything was carried over."]
-    lines += [f"  {line}" for line in left_lines(draft.left)]
-    return "".join(f"# {' '.join(line.split()) if line[:1] != ' ' else line}".rstrip() + "\n" for line in lines) + "\n"
+    lines += [f"- {line}" for line in left_lines(draft.left)]
+    return "".join(f"# {_one_line(line)}".rstrip() + "\n" for line in lines) + "\n"
+
+
+def _one_line(text: str) -> str:
+    """Return text that stays in its comment, whatever the names in a stranger's file are."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def _prompt(name: str, prompt: Prompt) -> tuple[str, str]:
     """Return the path and the text of a prompt's file, in its own language."""
     path, number = Path(prompt.file or ""), len(prompt.messages)
     if prompt.language == "github-models":
-        return f"prompts/{name}.prompt.yml", path.read_text()
+        return f"prompts/{name}.prompt.yml", path.read_text(encoding="utf-8")
     if number == 1 and prompt.messages[0][0] == "user" and prompt.messages[0][1].strip():
         return f"prompts/{name}.txt", prompt.messages[0][1]
     messages = [{"role": role, "content": content} for role, content in prompt.messages]

@@ -48,6 +48,9 @@ def find_format(path: Path, name: str | None = None) -> Format:
     ConfigError
         If there is no such file, it is empty, or of no known format.
     """
+    if path.is_dir():
+        mend = "scores of a run are written to one with `headgate export`"
+        raise ConfigError("is a folder, and scores stand in a file", file=path, mend=mend)
     if not path.is_file():
         raise ConfigError("there is no such file", file=path)
     if name is not None:
