@@ -200,7 +200,8 @@ def test_a_run_is_no_file_of_scores(tmp_path):
 
 def test_two_files_need_ids_and_one_does_not(tmp_path):
     a, b = (write(tmp_path / name, x=[1, 0] * 50, y=[1, 0] * 50) for name in ("a.csv", "b.csv"))
-    assert hg.gate_scores(a, score="x", baseline_score="y", margin=0.2).verdict == "pass"
+    verdict = hg.gate_scores(a, score="x", baseline_score="y", margin=0.2)
+    assert (verdict.verdict, verdict.candidate.run, verdict.baseline.run) == ("pass", f"{a}: x", f"{a}: y")
     with pytest.raises(ConfigError, match="has no column that identifies items, and two files need one"):
         hg.gate_scores(a, baseline=b, score="x", margin=0.2)
 

@@ -35,6 +35,11 @@ class Scores:
     path: Path
     columns: Columns
 
+    def __str__(self) -> str:
+        score = [] if self.columns.score is None else [self.columns.score]
+        chosen = [*score, *(f"{name}={value}" for name, value in self.columns.where.items())]
+        return ": ".join([str(self.path), *([", ".join(chosen)] if chosen else [])])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
@@ -144,7 +149,7 @@ def _facts(arm: Scores, tables: Sequence[ScoreTable], rules: Rules) -> RunFacts:
     ]
     items = _items_digest(table)
     return RunFacts(
-        run=str(arm.path),
+        run=str(arm),
         suite_digest=digest(
             {"gates": [gate.model_dump() for gate in rules.gates], "policy": rules.policy.model_dump()}
         ),
