@@ -88,6 +88,20 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def outputs(session: nox.Session) -> None:
+    """Replay the gate on stored outputs of real models: ``nox -s outputs -- FOLDER``, as the script describes it."""
+    session.install(".")
+    session.run("python", "benchmarks/bench_outputs.py", *session.posargs)
+
+
+@nox.session
+def inspect(session: nox.Session) -> None:
+    """Read our logs with Inspect's own package, and its logs with ours."""
+    session.install("-e", ".", *groups("tests"), "inspect_ai>=0.3.280")
+    session.run("pytest", "tests/thirdparty/test_inspect.py", "-m", "slow", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Run other tools on the same requests, in one interleaved run (installs them; needs Node.js for promptfoo)."""
     session.install(".", "psutil>=6")

@@ -34,7 +34,7 @@ FENCES = {
     "pyreqwest": {"execute"},
     "uvloop": {"conduct"},
     "httpx": {"execute", "conduct", "ci", "registry", "scale"},
-    "pyarrow": {"store", "suite.items", "traffic"},
+    "pyarrow": {"store", "suite.items", "suite.records", "traffic"},
     "obstore": {"store.baselines", "traffic", "scale"},
     "polars": {"store.dataset", "score", "decide", "report", "conduct", "api"},
     "genai_prices": {"prices"},

@@ -51,6 +51,18 @@ def test_the_python_of_the_cost_page_runs(tmp_path):
     assert re.match(r"\d+ None \[\d", ran.stdout)
 
 
+def test_a_file_of_scores_is_gated_as_the_page_says(tmp_path):
+    rows = "".join(f"q{n},{int(n % 10 < 9)}\n" for n in range(200))
+    for name in ("candidate", "baseline"):
+        (tmp_path / f"{name}.csv").write_text("item_id,score\n" + rows)
+    first = blocks("docs/bring-your-own.md", "sh")[0].split()
+    (code,) = blocks("docs/bring-your-own.md", "python")
+    for command in (["-m", *first], ["-c", code]):
+        ran = subprocess.run([sys.executable, *command], capture_output=True, text=True, cwd=tmp_path, check=False)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.startswith("PASS")
+
+
 def test_the_operations_page_names_every_metric():
     page = (ROOT / "docs" / "operations.md").read_text()
     source = (ROOT / "src" / "headgate" / "report" / "metrics.py").read_text()

@@ -8,8 +8,11 @@ from headgate.api.calls import Run, RunPath, Watch
 from headgate.api.canaries import canary, canary_async
 from headgate.api.checks import check, check_async, stream_check
 from headgate.api.doctors import doctor
+from headgate.api.exports import export_run
 from headgate.api.forecasts import forecast, pilot, pilot_async
+from headgate.api.imports import import_suite
 from headgate.api.runs import merge, run, run_async, score_run, stream
+from headgate.api.scores import gate_scores
 from headgate.api.verdicts import compare, gate
 from headgate.conduct.baselines import BaselineSearch, find_baseline, list_baselines, save_baseline
 from headgate.decide.verdict import Verdict
@@ -44,9 +47,12 @@ __all__ = [
     "check_async",
     "compare",
     "doctor",
+    "export_run",
     "find_baseline",
     "forecast",
     "gate",
+    "gate_scores",
+    "import_suite",
     "list_baselines",
     "load_canary",
     "load_prompt",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from headgate.cli import scores
 from headgate.cli.ci import ci
 from headgate.cli.prompts import app as prompts
 
@@ -202,7 +203,7 @@ def score(
 
 @app.command()
 def gate(
-    run: RunFolder,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory; or another tool's results: a file.")],
     *,
     baseline: Annotated[
         str | None,
@@ -214,6 +215,21 @@ def gate(
     candidate: Annotated[
         str | None, typer.Option("--candidate", metavar="AXIS=NAME", help="Judge this arm, such as prompt=NAME.")
     ] = None,
+    item: scores.Item = None,
+    score: scores.Score = None,
+    seed: scores.Seed = None,
+    cluster: scores.Cluster = None,
+    where: scores.Where = None,
+    baseline_score: scores.BaselineScore = None,
+    baseline_where: scores.BaselineWhere = None,
+    bounds: scores.Bounds = None,
+    higher_is_better: scores.Higher = None,
+    margin: scores.Margin = None,
+    min: scores.Least = None,  # noqa: A002
+    max: scores.Most = None,  # noqa: A002
+    max_ratio: scores.MaxRatio = None,
+    alpha: scores.Alpha = None,
+    format: scores.FormatName = None,  # noqa: A002
     on_inconclusive: OnInconclusive = None,
     verdict: VerdictFile = None,
     markdown: MarkdownFile = None,
@@ -221,10 +237,45 @@ def gate(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a run. Exit codes: 0 pass, 1 fail, 20 inconclusive, 3 invalid, 2 usage."""
-    from headgate.cli.commands import gate_run
+    """Judge a run, or a file of scores. Exit codes: 0 pass, 1 fail, 20 inconclusive, 3 invalid, 2 usage."""
+    from headgate.cli.commands import gate_file, gate_run
 
     files = {"verdict": verdict, "markdown": markdown, "junit": junit}
+    options = scores.score_options(
+        run,
+        {
+            "item": item,
+            "score": score,
+            "seed": seed,
+            "cluster": cluster,
+            "where": where,
+            "baseline_score": baseline_score,
+            "baseline_where": baseline_where,
+            "bounds": bounds,
+            "higher_is_better": higher_is_better,
+            "margin": margin,
+            "min": min,
+            "max": max,
+            "max_ratio": max_ratio,
+            "alpha": alpha,
+            "format": format,
+        },
+        of_runs={"anchor": anchor, "store": store, "candidate": candidate},
+        suite=suite,
+    )
+    if options is not None:
+        options |= {} if baseline is None else {"baseline": baseline}
+        raise typer.Exit(
+            gate_file(
+                run,
+                suite=suite,
+                options=options,
+                on_inconclusive=on_inconclusive,
+                files=files,
+                json=json,
+                quiet=quiet,
+            )
+        )
     raise typer.Exit(
         gate_run(
             run,
@@ -239,6 +290,43 @@ def gate(
             quiet=quiet,
         )
     )
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; its ending says the format.")],
+    *,
+    format: Annotated[  # noqa: A002
+        str | None,
+        typer.Option("--format", metavar="NAME", help="parquet, csv, jsonl, inspect or openai-evals."),
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", metavar="NAME", help="Only rows of this prompt.")] = None,
+    model: Annotated[str | None, typer.Option("--model", metavar="ID", help="Only rows of this model.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a run as one file: results with their scores, as a table or as another tool's log."""
+    from headgate.cli.commands import export_file
+
+    export_file(run, file, format_name=format, prompt=prompt, model=model, json=json, quiet=quiet)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="promptfoo's configuration, a .prompt.yml with testData, or evals' JSONL."),
+    ],
+    *,
+    out: Annotated[Path, typer.Option("--out", metavar="SUITE", help="Suite file to write; items and prompts beside.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a suite of another tool's, and list what could not be carried over."""
+    from headgate.cli.commands import import_file
+
+    import_file(file, out, json=json, quiet=quiet)
 
 
 @app.command()

@@ -18,6 +18,7 @@ from headgate.cli.output import print_json, print_line
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
+from headgate.report.inert import terminal
 from headgate.report.junit import verdict_junit
 from headgate.report.markdown import verdict_markdown
 from headgate.report.terminal import estimate_cells, format_cost, format_counts, format_table, print_verdict
@@ -130,6 +131,52 @@ def gate_run(
     return verdict.exit_code
 
 
+def gate_file(
+    path: Path,
+    *,
+    suite: Path | None,
+    options: Mapping[str, Any],
+    on_inconclusive: str | None,
+    files: Mapping[str, Path | None],
+    json: bool,
+    quiet: bool,
+) -> int:
+    """Judge another tool's results, and return the exit code; nothing is written beside them."""
+    check_mapping(on_inconclusive)
+    declared = None if suite is None else hg.load_suite(suite)
+    verdict = hg.gate_scores(path, suite=declared, **options)
+    verdict = map_inconclusive(verdict, on_inconclusive)
+    if files["verdict"] is not None:
+        write_verdict(verdict, files["verdict"])
+    _write_reports(verdict, files, name=path.stem)
+    tell(verdict, json=json, quiet=quiet)
+    return verdict.exit_code
+
+
+def export_file(
+    run: Path, file: Path, *, format_name: str | None, prompt: str | None, model: str | None, json: bool, quiet: bool
+) -> None:
+    """Write a run as one file."""
+    rows = hg.export_run(run, file, format=format_name, prompt=prompt, model=model)
+    if json:
+        print_json({"run": str(run), "file": str(file), "rows": rows})
+    elif not quiet:
+        print_line(f"{rows:,} rows in {file}")
+
+
+def import_file(file: Path, out: Path, *, json: bool, quiet: bool) -> None:
+    """Make a suite of another tool's file; what is left is told on stderr, unless it is asked for as JSON."""
+    made = hg.import_suite(file, out)
+    if json:
+        facts = {"suite": str(made.suite), "files": [str(path) for path in made.files]}
+        facts |= {name: getattr(made, name) for name in ("items", "prompts", "models", "scorers", "notes")}
+        print_json({**facts, "left": [one._asdict() for one in made.left]})
+    elif not quiet:
+        counted, *told = str(made).splitlines()
+        print_line(f"{made.suite}: {counted}")
+        sys.stderr.write("".join(f"{terminal(line)}\n" for line in told))
+
+
 def check_suite(
     path: Path,
     *,
@@ -189,10 +236,14 @@ def _write_files(verdict: Verdict, files: Mapping[str, Path | None], run: Path) 
         write_verdict(verdict, files["verdict"])
     if files["verdict"] is None or os.access(run, os.W_OK):
         write_verdict(verdict, run / "verdict.json")
+    _write_reports(verdict, files, name=read_manifest(RunFolder(run).manifest).name)
+
+
+def _write_reports(verdict: Verdict, files: Mapping[str, Path | None], *, name: str) -> None:
     if (markdown := files["markdown"]) is not None:
         _write_whole(markdown, verdict_markdown(verdict).encode())
     if (junit := files["junit"]) is not None:
-        _write_whole(junit, verdict_junit(verdict, suite=read_manifest(RunFolder(run).manifest).name))
+        _write_whole(junit, verdict_junit(verdict, suite=name))
 
 
 def write_verdict(verdict: Verdict, path: Path) -> None:

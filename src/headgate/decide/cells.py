@@ -106,10 +106,12 @@ def pair_arms(ours: Arm, theirs: Arm, *, prompts: Iterable[str], models: Iterabl
 def single_cells(*, prompts: Iterable[str], models: Sequence[str], paired: bool) -> list[Match]:
     """Return every cell by itself; ``paired``: held against the cell of the same name in another run."""
     cells = [Cell(prompt=prompt, model=model) for prompt in prompts for model in models]
-    return [
-        Match(candidate=cell, baseline=cell if paired else None, name={"prompt": cell.prompt, "model": cell.model})
-        for cell in cells
-    ]
+    return [Match(candidate=cell, baseline=cell if paired else None, name=_shown(cell)) for cell in cells]
+
+
+def _shown(cell: Cell) -> dict[str, str]:
+    """Return the names of a cell; scores of another tool may have none."""
+    return {axis: name for axis, name in (("prompt", cell.prompt), ("model", cell.model)) if name}
 
 
 def _present(axis: str, value: str, known: Iterable[str], *, arm: str) -> None:

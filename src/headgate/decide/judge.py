@@ -248,5 +248,5 @@ def _worst(rows: Sequence[MetricRow]) -> tuple[Word, str]:
     if word == "pass":
         return word, f"all {len(those)} blocking rows pass" if len(those) > 1 else those[0].reason
     more = f" (and {len(those) - 1} more)" if len(those) > 1 else ""
-    where = " ".join(those[0].cell.values())
-    return word, f"{those[0].name} on {where}: {those[0].reason}{more}"
+    subject = " on ".join(filter(None, [those[0].name, " ".join(those[0].cell.values())]))
+    return word, f"{subject}: {those[0].reason}{more}"

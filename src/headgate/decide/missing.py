@@ -68,7 +68,7 @@ def arm_facts(facts: RunFacts, cells: Sequence[Cell]) -> ArmFacts:
         run=facts.run,
         suite_digest=facts.suite_digest,
         plan_digest=facts.plan_digest,
-        prompt_digests={name: facts.prompts[name] for name in dict.fromkeys(cell.prompt for cell in cells)},
+        prompt_digests={name: facts.prompts[name] for name in dict.fromkeys(cell.prompt for cell in cells) if name},
         served_models=sorted(served.drop_nulls().unique().to_list()),
         git=facts.git,
     )

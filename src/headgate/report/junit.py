@@ -60,7 +60,7 @@ def _cases(verdict: Verdict) -> Iterable[ET.Element]:
 
 def _case(named: NamedRow) -> ET.Element:
     gate, cell, row = named
-    case = ET.Element("testcase", classname=f"headgate.{row.tier}", name=f"{gate} [{cell}]")
+    case = ET.Element("testcase", classname=f"headgate.{row.tier}", name=f"{gate} [{cell}]" if cell else gate)
     if row.tier == "blocking":
         _add(case, row.verdict, _facts(row))
     elif row.verdict != "pass":

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
 import os
 import threading
 from array import array
@@ -23,16 +21,14 @@ import pyarrow.parquet as pq
 
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import canonical_json, digest_bytes
-from headgate.suite.documents import load_json
 from headgate.suite.model import Items
 from headgate.suite.prompts import Prompt
+from headgate.suite.records import Record, read_records
 
 _GROUP: Final = 1024
 _BATCH_ROWS: Final = 8192
 _CACHED_GROUPS: Final = 8
-_FORMATS: Final = ".csv, .jsonl, .ndjson or .parquet"
 _PROMPT: Final = "prompt:"
-_LONGEST_CELL: Final = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +113,8 @@ def read_rows(source: Items, *, base: Path, file: Path | None = None) -> Iterato
     _refuse_twice(source, hashes, base=base, file=file, place=place)
 
 
-Record = tuple[int | None, dict[str, Any]]
-
-
 def _numbered(source: Items, base: Path, file: Path | None) -> Iterator[tuple[int, Record]]:
-    records = _inline(source, file) if source.path is None else _records(base / source.path, file)
+    records = _inline(source, file) if source.path is None else read_records(base / source.path, file=file)
     wanted = {key: column_text(value) for key, value in source.where.items()}
     kept = (
         (number, record)
@@ -171,94 +164,6 @@ def _inline(source: Items, file: Path | None) -> Iterator[Record]:
         except (TypeError, ValueError) as error:
             raise ConfigError(f"is not JSON data: {error}", file=file, field=f"items.{number}") from error
         yield None, row
-
-
-def _records(path: Path, file: Path | None) -> Iterator[Record]:
-    if not path.is_file():
-        raise ConfigError("there is no such file", file=file, field="items", value=str(path))
-    readers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".csv": _csv, ".parquet": _parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise ConfigError(
-            "is of no format that holds items", file=file, field="items", value=str(path), mend=f"use {_FORMATS}"
-        )
-    return reader(path)
-
-
-def _lines(path: Path) -> Iterator[str]:
-    """Yield decoded lines with their ends; a mistake is found in its own line."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                raise ConfigError("is not UTF-8", file=path, line=number, mend="save the file as UTF-8") from error
-
-
-def _jsonl(path: Path) -> Iterator[Record]:
-    for number, line in enumerate(_lines(path), 1):
-        text = line.strip()
-        if not text:
-            continue
-        try:
-            row = load_json(text)
-        except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", error)
-            raise ConfigError(f"is not JSON: {reason}", file=path, line=number, value=text) from error
-        if not isinstance(row, dict):
-            raise ConfigError("is not a JSON object", file=path, line=number, value=row, mend="write one {...} a line")
-        yield number, row
-
-
-def _csv(path: Path) -> Iterator[Record]:
-    if csv.field_size_limit() < _LONGEST_CELL:
-        csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(_lines(path), strict=True)
-    line = 1
-    try:
-        header = next(reader, [])
-        _check_header(path, header)
-        line = reader.line_num + 1
-        for cells in reader:
-            if cells and len(cells) != len(header):
-                raise ConfigError(f"has {len(cells)} cells, the header has {len(header)}", file=path, line=line)
-            if cells:
-                yield line, dict(zip(header, cells, strict=True))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise ConfigError(f"is not CSV: {error}", file=path, line=line) from error
-
-
-def _check_header(path: Path, header: Sequence[str]) -> None:
-    for name in header:
-        if not name.strip():
-            raise ConfigError("a column has no name", file=path, line=1)
-        if header.count(name) > 1:
-            raise ConfigError("is the name of two columns", file=path, line=1, value=name)
-
-
-def _parquet(path: Path) -> Iterator[Record]:
-    try:
-        with pq.ParquetFile(path) as file:
-            _check_header(path, file.schema_arrow.names)
-            rows = (row for batch in file.iter_batches(_GROUP) for row in batch.to_pylist())
-            for number, row in enumerate(rows, 1):
-                yield None, {name: _plain(value, path, f"row {number}, {name}") for name, value in row.items()}
-    except (pa.ArrowException, OSError) as error:
-        raise ConfigError(f"is not a Parquet file that can be read: {error}", file=path) from error
-
-
-def _plain(value: Any, path: Path, where: str) -> Any:
-    """Return JSON data for a value of a Parquet cell; times and decimals become text, NaN becomes null."""
-    if isinstance(value, dict):
-        return {str(key): _plain(inner, path, where) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner, path, where) for inner in value]
-    if isinstance(value, bytes) or (isinstance(value, float) and math.isinf(value)):
-        raise ConfigError("is not JSON data", file=path, field=where, value=value)
-    if isinstance(value, float) and math.isnan(value):
-        return None
-    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
 
 
 def _row(source: Items, place: Path | None, number: int, line: int | None, variables: dict[str, Any]) -> Row:

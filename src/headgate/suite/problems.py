@@ -6,7 +6,7 @@ import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -74,6 +74,23 @@ def config_error(error: ValidationError, *, root: type[BaseModel], data: Any, do
         problem for detail in error.errors(include_url=False) for problem in _problems(detail, root=root, data=data)
     ]
     return join_problems(found, document=document)
+
+
+Made = TypeVar("Made", bound=BaseModel)
+
+
+def make_part(kind: type[Made], data: Mapping[str, Any]) -> Made:
+    """Return a part that is declared in no file.
+
+    Raises
+    ------
+    ConfigError
+        If anything in it is wrong.
+    """
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        raise config_error(error, root=kind, data=data, document=None) from None
 
 
 def join_problems(found: Sequence[Problem], *, document: Document | None) -> ConfigError:

@@ -59,6 +59,11 @@ def read_numbered(source: Source, *, name: str, number: int) -> Prompt:
     return Prompt(name=name, messages=(("user", text),), language="nunjucks", refused=refused, file=str(source.file))
 
 
+def count_prompts(source: Source) -> int:
+    """Return how many prompts a text file or JSON lines hold."""
+    return len(_prompts(source))
+
+
 def _looks_yaml(text: str) -> bool:
     return text.startswith("- role:")
 
