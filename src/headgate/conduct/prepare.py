@@ -96,7 +96,7 @@ def prepare(
     staged = out / _STAGED
     try:
         with naming(files.items, "write"):
-            write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
+            write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged, base=suite.base)
         plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, arm=chosen, seeds=seeds)
         resumed = files.manifest.exists()
         if resumed:
@@ -161,7 +161,7 @@ def planned(suite: Suite) -> Generator[Plan]:
         check_forms(model, prompts, file=suite.file)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
-        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
+        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path, base=suite.base)
         yield plan_suite(suite, items=ItemFile(path), prompts=prompts)
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Budget",
     "Compare",
     "Contains",
+    "ContentPart",
     "ExactMatch",
     "Faults",
     "Gate",
@@ -76,11 +77,42 @@ class Items(Part):
         return self
 
 
+class ContentPart(Part):
+    """A part of a message: text, or an image."""
+
+    text: TemplateText | None = Field(None, description="Template over the item's columns")
+    image: TemplateText | None = Field(
+        None, description="Template of an http(s) URL, a data URL, or the path of a file, relative to the suite file"
+    )
+    detail: Literal["low", "high", "auto"] | None = Field(
+        None, description="How closely the model looks at the image, where it may choose"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.text is None) == (self.image is None):
+            raise ValueError("give either `text` or `image`")
+        if self.detail is not None and self.image is None:
+            raise ValueError("`detail` goes with `image`")
+        return self
+
+
 class Message(Part):
-    """One chat message; the content is a template."""
+    """One chat message; the content is a template, or parts."""
 
     role: Literal["system", "developer", "user", "assistant"] = Field(description="Who speaks")
-    content: TemplateText = Field(description="Template over the item's columns")
+    content: TemplateText | list[ContentPart] = Field(
+        description="Template over the item's columns; or parts, such as [{text: ...}, {image: ...}]"
+    )
+
+    @model_validator(mode="after")
+    def _users_show(self) -> Self:
+        if isinstance(self.content, list):
+            if not self.content:
+                raise ValueError("`content` holds no part")
+            if self.role != "user" and any(part.image is not None for part in self.content):
+                raise ValueError(f"an image stands in a message of the user, not of the {self.role}")
+        return self
 
 
 class PromptSource(Part):

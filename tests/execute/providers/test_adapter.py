@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from execute_jobs import a_model
 
+from execute_jobs import a_model
 from headgate.errors import ConfigError
 from headgate.execute.providers.adapter import choose_params
 from headgate.suite.prompts import Prompt

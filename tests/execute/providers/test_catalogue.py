@@ -8,14 +8,14 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from execute_jobs import PROMPT, a_job, a_model, http, raw_server, says
 
+from execute_jobs import PROMPT, a_job, a_model, http, raw_server, says
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import check_forms, open_endpoint, resolve_key
 from headgate.execute.providers.catalogue import FEATURES, PROVIDERS
 from headgate.execute.transports import open_transport
-from headgate.suite.model import Model, ProviderName
+from headgate.suite.model import Model, ProviderName, Suite
 
 HTTP = sorted(name for name, record in PROVIDERS.items() if record.adapter is not None and name != "simulated")
 ADDRESSED = sorted(name for name, record in PROVIDERS.items() if record.base_url is not None)
@@ -36,19 +36,64 @@ ANSWERS = {"openai-responses": RESPONSES}
 """A success of each provider that does not speak chat completions."""
 
 ERRORS: dict[str, tuple[str, dict[str, str], Any, str]] = {
-    "openai": ("429 Too Many", {"retry-after-ms": "20"}, {"error": {"message": "slow", "type": "tokens", "code": "rate_limit_exceeded"}}, "rate_limit"),
-    "openai-responses": ("200 OK", {}, {"status": "failed", "error": {"code": "server_error", "message": "slow"}}, "transient"),
+    "openai": (
+        "429 Too Many",
+        {"retry-after-ms": "20"},
+        {"error": {"message": "slow", "type": "tokens", "code": "rate_limit_exceeded"}},
+        "rate_limit",
+    ),
+    "openai-responses": (
+        "200 OK",
+        {},
+        {"status": "failed", "error": {"code": "server_error", "message": "slow"}},
+        "transient",
+    ),
     "azure": ("404 Not Found", {}, {"error": {"code": "DeploymentNotFound", "message": "slow"}}, "not_found"),
-    "mistral": ("429 Too Many", {}, {"object": "error", "message": "slow", "type": "rate_limited", "code": "1300"}, "rate_limit"),
-    "groq": ("429 Too Many", {"retry-after": "2"}, {"error": {"message": "slow", "type": "tokens", "code": "rate_limit_exceeded"}}, "rate_limit"),
-    "together": ("429 Too Many", {}, {"error": {"message": "slow", "type": "credit_limit", "code": None}}, "rate_limit"),
-    "openrouter": ("402 Payment Required", {}, {"error": {"code": 402, "message": "slow", "metadata": {"limit_source": "openrouter_credits"}}}, "quota"),
-    "deepseek": ("402 Payment Required", {}, {"error": {"message": "slow", "type": "unknown_error", "code": "invalid_request_error"}}, "quota"),
-    "vllm": ("500 Oops", {}, {"error": {"message": "slow", "type": "InternalServerError", "param": None, "code": 500}}, "transient"),
+    "mistral": (
+        "429 Too Many",
+        {},
+        {"object": "error", "message": "slow", "type": "rate_limited", "code": "1300"},
+        "rate_limit",
+    ),
+    "groq": (
+        "429 Too Many",
+        {"retry-after": "2"},
+        {"error": {"message": "slow", "type": "tokens", "code": "rate_limit_exceeded"}},
+        "rate_limit",
+    ),
+    "together": (
+        "429 Too Many",
+        {},
+        {"error": {"message": "slow", "type": "credit_limit", "code": None}},
+        "rate_limit",
+    ),
+    "openrouter": (
+        "402 Payment Required",
+        {},
+        {"error": {"code": 402, "message": "slow", "metadata": {"limit_source": "openrouter_credits"}}},
+        "quota",
+    ),
+    "deepseek": (
+        "402 Payment Required",
+        {},
+        {"error": {"message": "slow", "type": "unknown_error", "code": "invalid_request_error"}},
+        "quota",
+    ),
+    "vllm": (
+        "500 Oops",
+        {},
+        {"error": {"message": "slow", "type": "InternalServerError", "param": None, "code": 500}},
+        "transient",
+    ),
     "tgi": ("422 No", {}, {"error": "slow", "error_type": "validation"}, "invalid_request"),
-    "llama-cpp": ("503 Loading", {}, {"error": {"code": 503, "message": "slow", "type": "unavailable_error"}}, "overloaded"),
+    "llama-cpp": (
+        "503 Loading",
+        {},
+        {"error": {"code": 503, "message": "slow", "type": "unavailable_error"}},
+        "overloaded",
+    ),
     "openai-compatible": ("500 Oops", {}, {"detail": "slow"}, "transient"),
-}  # fmt: skip
+}
 """An error as each of them words it: status, headers, body, and the kind that it is."""
 
 
@@ -89,8 +134,6 @@ def test_azures_key_goes_where_the_suite_says(monkeypatch):
 @pytest.mark.parametrize("name", sorted(set(PROVIDERS) - set(ADDRESSED) - {"python", "simulated"}))
 def test_a_provider_without_an_address_needs_one(name):
     with pytest.raises(ConfigError, match=f"provider {name} needs `base_url`"):
-        from headgate.api import Suite
-
         Suite(name="s", items=[{"q": 1}], prompts={"p": "x"}, models=[{"id": "m", "provider": name}])
 
 

@@ -182,10 +182,17 @@ def test_thoughts_among_the_parts(thinking: Any):
 @pytest.mark.parametrize(
     ("said", "meant"),
     [
-        ("stop", "stop"), ("eos", "stop"), ("eos_token", "stop"), ("stop_sequence", "stop"), ("length", "length"),
-        ("model_length", "length"), ("tool_calls", "tool_calls"), ("something new", "something new"), (None, None),
+        ("stop", "stop"),
+        ("eos", "stop"),
+        ("eos_token", "stop"),
+        ("stop_sequence", "stop"),
+        ("length", "length"),
+        ("model_length", "length"),
+        ("tool_calls", "tool_calls"),
+        ("something new", "something new"),
+        (None, None),
     ],
-)  # fmt: skip
+)
 def test_why_an_answer_ended(said: str | None, meant: str | None):
     outcome = answer(with_choice(message={"content": "4"}, finish_reason=said))
     assert (outcome.status, outcome.stop_reason) == ("ok", meant)
@@ -417,10 +424,16 @@ def test_any_bytes_give_an_outcome(body: bytes, status: int):
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["error", "choices", "message", "code",
-        "content", "detail", "type", "usage"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "choices", "message", "code", "content", "detail", "type", "usage"]),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @given(body=JSON, status=st.sampled_from([200, 400, 402, 429, 500]))

@@ -6,15 +6,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from execute_jobs import PROMPT, a_job, a_model
 
+from execute_jobs import PROMPT, a_job, a_model
 from headgate.errors import ConfigError
 from headgate.execute.providers.adapter import Adapter
 from headgate.execute.providers.catalogue import PROVIDERS
 from headgate.execute.providers.dialects import DIALECTS
 from headgate.execute.secret import Secret
 from headgate.suite.model import Model
-from headgate.suite.prompts import Prompt
+from headgate.suite.prompts import MessagePart, Prompt
 
 URL = "http://h"
 
@@ -75,7 +75,11 @@ def test_the_simulated_provider_is_told_the_job():
         ("mistral", {"max_completion_tokens": 9}, {"max_tokens": 9, "random_seed": 3}),
         ("mistral", {"random_seed": 7}, {"random_seed": 3}),
         ("mistral", {"tool_choice": "required"}, {"tool_choice": "any", "random_seed": 3}),
-        ("groq", {"max_tokens": 9, "reasoning_format": "parsed"}, {"reasoning_format": "parsed", "max_completion_tokens": 9, "seed": 3}),
+        (
+            "groq",
+            {"max_tokens": 9, "reasoning_format": "parsed"},
+            {"reasoning_format": "parsed", "max_completion_tokens": 9, "seed": 3},
+        ),
         ("together", {"logprobs": True, "top_logprobs": 5}, {"logprobs": 5, "seed": 3}),
         ("together", {"logprobs": True}, {"logprobs": 1, "seed": 3}),
         ("together", {"logprobs": False}, {"seed": 3}),
@@ -91,18 +95,32 @@ def test_the_simulated_provider_is_told_the_job():
         (
             "vllm",
             {"temperature": 0, "structured_outputs": {"regex": "a+"}},
-            {"temperature": 0, "structured_outputs": {"regex": "a+"}, "top_p": 1.0, "top_k": -1, "min_p": 0.0,
-             "repetition_penalty": 1.0, "seed": 3},
+            {
+                "temperature": 0,
+                "structured_outputs": {"regex": "a+"},
+                "top_p": 1.0,
+                "top_k": -1,
+                "min_p": 0.0,
+                "repetition_penalty": 1.0,
+                "seed": 3,
+            },
         ),
         (
             "llama-cpp",
             {"grammar": "root ::= [0-9]+"},
-            {"grammar": "root ::= [0-9]+", "temperature": 1.0, "top_p": 1.0, "top_k": 0, "min_p": 0.0,
-             "repeat_penalty": 1.0, "seed": 3},
+            {
+                "grammar": "root ::= [0-9]+",
+                "temperature": 1.0,
+                "top_p": 1.0,
+                "top_k": 0,
+                "min_p": 0.0,
+                "repeat_penalty": 1.0,
+                "seed": 3,
+            },
         ),
         ("tgi", {"temperature": 0.5}, {"temperature": 0.5, "seed": 3}),
     ],
-)  # fmt: skip
+)
 def test_what_each_server_is_sent(provider: str, params: dict[str, Any], wanted: dict[str, Any]):
     assert sent(provider, params=params) == wanted
 
@@ -168,8 +186,13 @@ def test_the_key_is_a_bearer_token(provider: str):
 
 @pytest.mark.parametrize(
     ("params", "warned"),
-    [({}, True), ({"provider": {"sort": "price"}}, True), ({"provider": {"only": ["x"]}}, False), ({"provider": {"order": ["x"]}}, False)],
-)  # fmt: skip
+    [
+        ({}, True),
+        ({"provider": {"sort": "price"}}, True),
+        ({"provider": {"only": ["x"]}}, False),
+        ({"provider": {"order": ["x"]}}, False),
+    ],
+)
 def test_openrouter_without_a_host_is_warned_of(params: dict[str, Any], warned: bool):
     model = a_model("m", provider="openrouter", base_url=URL, params=params)
     warning = adapter_of(model).form(model, PROMPT).warning
@@ -181,3 +204,15 @@ def test_defaults_and_dialects_are_not_changed_by_what_is_sent():
     before = msgspec.json.encode(DIALECTS["openrouter"].defaults)
     sent("openrouter", params={"provider": {"only": ["x"]}})
     assert msgspec.json.encode(DIALECTS["openrouter"].defaults) == before
+
+
+def test_images_go_as_the_prompt_has_them_or_not_at_all():
+    prompt = Prompt(name="p", messages=(("user", (MessagePart("image", "https://h/x.png"),)),), file="s.yaml")
+    messages = prompt.render({})
+    model = a_model("m", provider="vllm", base_url=URL)
+    adapter = adapter_of(model)
+    body = adapter.encode(a_job(prompt=prompt, model=model, messages=messages), adapter.form(model, prompt))
+    assert msgspec.json.decode(body)["messages"] == msgspec.json.decode(messages)
+    model = a_model("m", provider="deepseek", base_url=URL, on_unsupported="drop")
+    with pytest.raises(ConfigError, match=r"s\.yaml: prompts\.p: holds an image, and deepseek takes text alone \(m\)"):
+        adapter_of(model).form(model, prompt)

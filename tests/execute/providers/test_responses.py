@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from execute_jobs import PROMPT, a_job, a_model
 from hypothesis import given
 from hypothesis import strategies as st
 
+from execute_jobs import PROMPT, a_job, a_model
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers.responses import Responses, decode
@@ -120,7 +120,12 @@ def test_tool_calls():
 
 
 def test_log_probabilities():
-    token = {"token": "42", "logprob": -0.5, "bytes": [52, 50], "top_logprobs": [{"token": "42", "logprob": -0.5, "bytes": []}]}  # fmt: skip
+    token = {
+        "token": "42",
+        "logprob": -0.5,
+        "bytes": [52, 50],
+        "top_logprobs": [{"token": "42", "logprob": -0.5, "bytes": []}],
+    }
     outcome = answer(output=[{**MESSAGE, "content": [{"type": "output_text", "text": "42", "logprobs": [token]}]}])
     assert json.loads(outcome.logprobs_json or "") == [
         {"token": "42", "logprob": -0.5, "top": [{"token": "42", "logprob": -0.5}]}
@@ -207,10 +212,18 @@ def test_any_bytes_give_an_outcome(body: bytes, status: int):
 
 JSON = st.recursive(
     st.none() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["status", "output", "type", "content",
-        "error", "code", "usage", "text", "refusal", "logprobs"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["status", "output", "type", "content", "error", "code", "usage", "text", "refusal", "logprobs"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=12,
-)  # fmt: skip
+)
 
 
 @given(changes=st.dictionaries(st.sampled_from(["status", "output", "error", "usage", "model"]), JSON, max_size=3))
@@ -239,19 +252,36 @@ FUNCTION = {"name": "add", "description": "adds", "parameters": {"type": "object
             {"reasoning": {"effort": "low", "summary": "auto"}},
         ),
         (
-            {"verbosity": "low", "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}}},
-            {"text": {"verbosity": "low", "format": {"type": "json_schema", "name": "n", "schema": {}, "strict": True}}},
+            {
+                "verbosity": "low",
+                "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},
+            },
+            {
+                "text": {
+                    "verbosity": "low",
+                    "format": {"type": "json_schema", "name": "n", "schema": {}, "strict": True},
+                }
+            },
         ),
         ({"response_format": {"type": "json_object"}}, {"text": {"format": {"type": "json_object"}}}),
         ({"logprobs": True, "top_logprobs": 3}, {"top_logprobs": 3, "include": ["message.output_text.logprobs"]}),
         ({"logprobs": False}, {}),
         (
-            {"tools": [{"type": "function", "function": FUNCTION}], "tool_choice": {"type": "function", "function": {"name": "add"}}},
-            {"tools": [{"type": "function", "strict": False, **FUNCTION}], "tool_choice": {"type": "function", "name": "add"}},
+            {
+                "tools": [{"type": "function", "function": FUNCTION}],
+                "tool_choice": {"type": "function", "function": {"name": "add"}},
+            },
+            {
+                "tools": [{"type": "function", "strict": False, **FUNCTION}],
+                "tool_choice": {"type": "function", "name": "add"},
+            },
         ),
-        ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, {"tools": [{"type": "web_search"}], "tool_choice": "required"}),
+        (
+            {"tools": [{"type": "web_search"}], "tool_choice": "required"},
+            {"tools": [{"type": "web_search"}], "tool_choice": "required"},
+        ),
     ],
-)  # fmt: skip
+)
 def test_parameters_are_translated(params: dict[str, Any], wanted: dict[str, Any]):
     assert sent(params=params) == {
         "model": "m",
