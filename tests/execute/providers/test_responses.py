@@ -304,3 +304,16 @@ def test_what_the_api_lacks_is_refused_or_dropped(name: str):
 def test_two_limits_that_differ_are_refused():
     with pytest.raises(ConfigError, match="limit the same, and differ"):
         sent(params={"max_tokens": 5, "max_output_tokens": 6})
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({"tools": {}}, r"params\.tools: \{\} is not a list"),
+        ({"logprobs": True, "include": "x"}, r"params\.include: 'x' is not a list"),
+        ({"verbosity": "low", "text": 5}, r"params\.text: 5 is not a mapping"),
+    ],
+)
+def test_what_cannot_be_translated_is_refused(params: dict[str, Any], problem: str):
+    with pytest.raises(ConfigError, match=problem):
+        sent(params=params)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
+from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.error_body import MALFORMED
 from headgate.execute.providers.adapter import Form, choose_params
@@ -38,13 +39,14 @@ _STATUS: Final = {"server_error": 500, "vector_store_timeout": 504, "rate_limit_
 _POLICIES: Final = frozenset({"bio_policy", "misalignment_policy_violation", "image_content_policy_violation"})
 _ENCODER: Final = msgspec.json.Encoder()
 _NULL: Final = msgspec.Raw(b"null")
+_T = TypeVar("_T", list[Any], dict[str, Any])
 
 
 class Responses:
     """The adapter of this API; answers are not stored at OpenAI unless ``store`` is given."""
 
-    sends_seed: Final = False
-    api_version: Final = None
+    def __init__(self) -> None:
+        self.sends_seed, self.api_version = False, None
 
     def form(self, model: Model, prompt: Prompt) -> Form:
         """Return what the requests of a prompt to a model share.
@@ -90,23 +92,32 @@ def translate(params: Mapping[str, Any], *, model: Model) -> dict[str, Any]:
     >>> translate({"max_tokens": 9, "reasoning_effort": "low"}, model=Model(id="m", provider="openai"))
     {'store': False, 'max_output_tokens': 9, 'reasoning': {'effort': 'low'}}
     """
-    given = {"store": False, **params}
+    given: dict[str, Any] = {"store": False, **params}
     limit = one_limit(given, ("max_output_tokens", *LIMITS), model=model)
     for name in LIMITS:
         given.pop(name, None)
     if limit is not None:
         given["max_output_tokens"] = limit
     if given.pop("logprobs", False):
-        given["include"] = [*given.get("include", ()), _LOGPROBS]
+        given["include"] = [*_checked(given, "include", list, model), _LOGPROBS]
     for name, (outer, inner) in _NESTED.items():
         if name in given:
             value = given.pop(name)
-            given[outer] = {inner: _format(value) if name == "response_format" else value, **given.get(outer, {})}
+            more = _checked(given, outer, dict, model)
+            given[outer] = {inner: _format(value) if name == "response_format" else value, **more}
     if "tools" in given:
-        given["tools"] = [_flat(tool, strict=False) for tool in given["tools"]]
+        given["tools"] = [_flat(tool, strict=False) for tool in _checked(given, "tools", list, model)]
     if isinstance(given.get("tool_choice"), dict):
         given["tool_choice"] = _flat(given["tool_choice"])
     return given
+
+
+def _checked(given: Mapping[str, Any], name: str, kind: type[_T], model: Model) -> _T:
+    value = given.get(name, kind())
+    if not isinstance(value, kind):
+        said = "a list" if kind is list else "a mapping"
+        raise ConfigError(f"is not {said}", field=f"models.{model.id}.params.{name}", value=value)
+    return value
 
 
 _NESTED: Final = {
