@@ -114,7 +114,7 @@ def llmock(session: nox.Session) -> None:
     session.install("-e", ".", *groups("tests"))
     folder = session.create_tmp()
     session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "@copilotkit/aimock", external=True)
-    session.run("pytest", "tests/thirdparty/test_llmock.py", "-m", "slow", env={"LLMOCK_HOME": folder})
+    session.run("pytest", "tests/thirdparty", "-k", "llmock", "-m", "slow", env={"LLMOCK_HOME": folder})
 
 
 @nox.session

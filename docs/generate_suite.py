@@ -72,7 +72,7 @@ docs/schemas/canary-v1.json.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
+    "Items", "PromptSource", "Message", "ContentPart", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
     "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget", "Store",
 )  # fmt: skip
 

@@ -24,8 +24,15 @@ def a_model(name: str = "small", **fields: Any) -> Model:
     return Model(**{"id": name, "provider": "openai-compatible", "base_url": "http://127.0.0.1:9/v1", **fields})
 
 
-def a_job(index: int = 0, *, model: Model | None = None, prompt: Prompt = PROMPT, seed: int = 1) -> Job:
-    messages = msgspec.json.encode([{"role": "user", "content": f"question {index}"}])
+def a_job(
+    index: int = 0,
+    *,
+    model: Model | None = None,
+    prompt: Prompt = PROMPT,
+    seed: int = 1,
+    messages: bytes | None = None,
+) -> Job:
+    messages = messages or msgspec.json.encode([{"role": "user", "content": f"question {index}"}])
     item = Item(
         item_id=f"i{index}",
         cluster=None,

@@ -157,6 +157,31 @@ def test_the_address_tells_who_asks_the_price():
     assert price_of(host).source.partition(": ")[2].startswith("deepseek ")
 
 
+@pytest.mark.parametrize(
+    ("model", "publisher"),
+    [
+        (Model(id="m", provider="openai-responses", model="gpt-5-mini"), "openai"),
+        (Model(id="m", provider="mistral", model="mistral-large-latest"), "mistral"),
+        (Model(id="m", provider="groq", model="llama-3.3-70b-versatile"), "groq"),
+        (Model(id="m", provider="together", model="meta-llama/Llama-3.3-70B-Instruct-Turbo"), "together"),
+        (Model(id="m", provider="openrouter", model="openai/gpt-5-mini"), "openrouter"),
+        (Model(id="m", provider="deepseek", model="deepseek-reasoner"), "deepseek"),
+        (Model(id="m", provider="azure", model="gpt-4o", base_url="https://x.openai.azure.com"), "azure"),
+    ],
+    ids=lambda value: getattr(value, "provider", value),
+)
+def test_who_has_an_address_of_its_own_is_known_by_name(model, publisher):
+    price = price_of(model)
+    assert price is not None
+    assert price.source.partition(": ")[2].startswith(f"{publisher} ")
+
+
+@pytest.mark.parametrize("provider", ["vllm", "tgi", "llama-cpp"])
+def test_what_one_serves_oneself_has_no_published_price(provider):
+    for url in ("http://gpu:8000/v1", "https://gpu.internal/v1"):
+        assert price_of(Model(id="m", provider=provider, model="gpt-5-mini", base_url=url)) is None
+
+
 def test_a_declared_service_tier_has_its_own_price():
     standard, flex = (price_of(openai("o3", params={"service_tier": tier})) for tier in ("default", "flex"))
     assert standard == price_of(openai("o3"))

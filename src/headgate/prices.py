@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +17,17 @@ _HALF_HOURS: Final = [timedelta(minutes=30 * number) for number in range(48)]
 _USUAL_TIERS: Final = frozenset({None, "auto", "default", "standard"})
 _NOT_BY_TOKEN: Final = frozenset({"requests_kcount", "input_mchars", "output_reasoning_mtok", "output_citation_mtok"})
 """Published prices of what rows do not count: a model that has one of them has no price here."""
+
+_PUBLISHERS: Final[Mapping[str, str]] = {
+    "openai": "openai",
+    "openai-responses": "openai",
+    "mistral": "mistral",
+    "groq": "groq",
+    "together": "together",
+    "openrouter": "openrouter",
+    "deepseek": "deepseek",
+}
+"""What genai-prices calls the providers that have an address of their own; others are looked up by theirs."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +177,8 @@ def _find(model: Model, when: datetime) -> ModelPrice | None:
     if model.provider in {"python", "simulated"}:
         return None
     if model.base_url is None:
-        return _published(model, when, provider_id="openai")
+        publisher = _PUBLISHERS.get(model.provider)
+        return None if publisher is None else _published(model, when, provider_id=publisher)
     if model.base_url.startswith("http://"):  # nobody who publishes prices takes keys in the clear
         return None
     return _published(model, when, provider_api_url=model.base_url)

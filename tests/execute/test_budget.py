@@ -25,7 +25,7 @@ from headgate.prices import ModelPrice, declared_price
 from headgate.result import Result
 from headgate.suite.model import Model
 from headgate.suite.price import Price
-from headgate.suite.prompts import Prompt
+from headgate.suite.prompts import MessagePart, Prompt
 from virtual_clock import throughout, virtually
 
 PRICE = declared_price(Price(input_usd_per_million=1.0, output_usd_per_million=10.0))
@@ -338,3 +338,12 @@ def test_a_model_without_a_price_has_answers_without_a_cost():
 
     assert throughout(main()).unpriced == 5
     assert {result.cost_usd for result in results} == {None}
+
+
+def test_an_image_behind_a_short_address_costs_what_images_may():
+    """Its bytes say nothing of its tokens."""
+    text = Prompt(name="t", messages=(("user", "x"),), params={"max_tokens": 5})
+    image = Prompt(name="i", messages=(("user", (MessagePart("image", "https://h/x"),)),), params={"max_tokens": 5})
+    messages = b'[{"content":[{"image_url":{"url":"https://h/x"},"type":"image_url"}],"role":"user"}]'
+    plain, shown = most(a_job(prompt=text, messages=messages)), most(a_job(prompt=image, messages=messages))
+    assert shown - plain == pytest.approx(PRICE.most_usd(50_000, 0))

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from execute_jobs import PROMPT, a_job, a_model
 from headgate.execute.answer import Answer
-from headgate.execute.tokens import TokenEstimate, output_limit
-from headgate.suite.prompts import Prompt
+from headgate.execute.tokens import TokenEstimate, message_size, output_limit
+from headgate.identity import canonical_json
+from headgate.suite.prompts import MessagePart, Prompt
 
 LENGTH = len(a_job().messages)
 
@@ -107,3 +108,28 @@ def test_an_estimate_stays_within_what_was_seen(answers: list[tuple[int | None, 
     inputs, outputs = estimate.reserve(job)
     assert 4 < inputs <= 1.1 * most_input + 4 + 1e-6
     assert 0 <= outputs <= most_output
+
+
+def an_image_job(*images: str, text: str = "Name it."):
+    parts = [{"type": "text", "text": text}, *({"type": "image_url", "image_url": {"url": url}} for url in images)]
+    prompt = Prompt(name="p", messages=(("user", (MessagePart("text", text), MessagePart("image", "{{ photo }}"))),))
+    messages = canonical_json([{"role": "user", "content": parts}])
+    return a_job(prompt=prompt, messages=messages)
+
+
+def test_images_are_counted_apart_from_text():
+    small = an_image_job("https://h/x")
+    size, images = message_size(small)
+    assert (size, images) == (len(small.messages), 1)
+    data = "data:image/png;base64," + "A" * 100_000
+    assert message_size(an_image_job(data, data))[1] == 2
+    assert message_size(an_image_job(data))[0] < 200
+    tricked = an_image_job(text='{"image_url":{"url":"data:image/png;base64,AAAA"}}')
+    assert message_size(tricked) == (len(tricked.messages), 0)
+
+
+def test_a_large_image_is_not_taken_for_text():
+    estimate = TokenEstimate()
+    data = "data:image/png;base64," + "A" * 100_000
+    inputs, _ = estimate.reserve(an_image_job(data))
+    assert 500 < inputs < 3000

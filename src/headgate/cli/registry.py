@@ -30,7 +30,7 @@ from headgate.registry.root import find_root
 from headgate.registry.tree import CommitTree, FolderTree, Tree
 from headgate.report.inert import terminal
 from headgate.report.terminal import format_table
-from headgate.suite.prompts import Prompt
+from headgate.suite.prompts import Prompt, content_text
 
 _SHORT = 12
 
@@ -63,8 +63,8 @@ def show_prompt(address: str, *, at: str | None, root: Path | None, json: bool) 
         return
     print_line(f"{terminal(entry.address)}: {entry.format}, {prompt.language}")
     print_line(f"digest {prompt.digest}")
-    for role, text in prompt.messages:
-        print_line(f"\n[{role}]\n{terminal(text)}")
+    for role, content in prompt.messages:
+        print_line(f"\n[{role}]\n{terminal(content_text(content))}")
     for name, facts in (("parameters", prompt.params), ("defaults", prompt.defaults)):
         if facts:
             print_line(f"\n{name}: {terminal(canonical_json(dict(facts)).decode())}")
@@ -275,7 +275,7 @@ def _content(prompt: Prompt) -> dict[str, Any]:
         variables = sorted(prompt.variables)
     return {
         "language": prompt.language,
-        "messages": [{"role": role, "content": content} for role, content in prompt.messages],
+        "messages": [{"role": role, "content": content_text(content)} for role, content in prompt.messages],
         "params": dict(prompt.params),
         "defaults": dict(prompt.defaults),
         "partials": dict(prompt.partials),

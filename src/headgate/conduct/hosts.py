@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from headgate.errors import ConfigError
-from headgate.execute.endpoint import check_url, resolve_key, served_at
+from headgate.execute.endpoint import resolve_key, served_at
 from headgate.execute.secret import url_secrets
 from headgate.suite.model import Model, Suite
 
@@ -43,11 +43,8 @@ def check_hosts(suite: Suite, models: Iterable[Model], allowed: Collection[str] 
         return
     hosts = {_host(host) for host in allowed}
     for model in models:
-        url = served_at(model)
-        if url is None:
-            continue
-        check_url(model, file=suite.file)
-        if not carries_key(suite, model, url):
+        url = served_at(model, file=suite.file)
+        if url is None or not carries_key(suite, model, url):
             continue
         parts = urlsplit(url)
         name = parts.hostname or ""

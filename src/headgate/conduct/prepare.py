@@ -13,7 +13,7 @@ from headgate.conduct.cap import check_cap
 from headgate.conduct.hosts import check_hosts
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
-from headgate.execute.endpoint import resolve_key
+from headgate.execute.endpoint import check_forms, resolve_key
 from headgate.plan import Plan, differing_keys, plan_suite
 from headgate.prices import ModelPrice, declared_price, find_prices
 from headgate.registry.load import load_prompts
@@ -92,6 +92,7 @@ def prepare(
     calls = dict(_resolve_calls(suite))
     asked = [model for model in suite.models if chosen is None or chosen.has_model(model.id)]
     for model in asked:
+        check_forms(model, prompts, file=suite.file)
         resolve_key(model, base=suite.base, file=suite.file)
     check_hosts(suite, asked, allow_hosts)
     files = RunFolder(out)
@@ -100,7 +101,7 @@ def prepare(
     staged = out / _STAGED
     try:
         with naming(files.items, "write"):
-            write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
+            write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged, base=suite.base)
         plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, arm=chosen, seeds=seeds)
         resumed = files.manifest.exists()
         if resumed:
@@ -177,9 +178,11 @@ def planned(suite: Suite) -> Generator[Plan]:
         If a prompt or an item is missing or wrong.
     """
     prompts = load_prompts(suite)
+    for model in suite.models:
+        check_forms(model, prompts, file=suite.file)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
-        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)
+        write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path, base=suite.base)
         yield plan_suite(suite, items=ItemFile(path), prompts=prompts)
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from headgate.execute.tokens import output_limit
+from headgate.execute.tokens import MOST_IMAGE_TOKENS, message_size, output_limit
 from headgate.identity import canonical_json
 from headgate.plan import Job
 from headgate.prices import ModelPrice
@@ -130,7 +130,8 @@ class CostBound:
     """The most that an attempt at a job can cost.
 
     A token of a byte-level tokenizer stands for at least one byte, so a request has no more of them than bytes (and a
-    few that its chat template adds); and it brings no more than its declared ``max_tokens``, for each of ``n`` answers.
+    few that its chat template adds, and those of its images); and it brings no more than its declared ``max_tokens``,
+    for each of ``n`` answers.
 
     Parameters
     ----------
@@ -148,7 +149,8 @@ class CostBound:
         if key not in self._cells:
             self._cells[key] = _beside({**job.prompt.params, **job.model.params})
         more, output_tokens = self._cells[key]
-        return self._prices[job.model.id].most_usd(len(job.messages) + more, output_tokens)
+        size, images = message_size(job)
+        return self._prices[job.model.id].most_usd(size + images * MOST_IMAGE_TOKENS + more, output_tokens)
 
 
 def _beside(params: dict[str, Any]) -> tuple[int, int]:

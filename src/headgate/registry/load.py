@@ -10,8 +10,8 @@ from headgate.errors import ConfigError
 from headgate.identity import canonical_json
 from headgate.registry.formats import dotprompt, github_models, promptfoo, prompty, text
 from headgate.registry.source import Source, read_source
-from headgate.suite.model import PromptSource, Suite
-from headgate.suite.prompts import Prompt
+from headgate.suite.model import Message, PromptSource, Suite
+from headgate.suite.prompts import Content, MessagePart, Prompt
 
 
 class _Read(Protocol):
@@ -122,9 +122,18 @@ def inline_prompt(source: PromptSource, *, name: str, file: str | None) -> Promp
     if source.text is not None:
         return Prompt(name=name, messages=(("user", source.text),), file=file)
     if source.messages is not None:
-        messages = tuple((message.role, message.content) for message in source.messages)
+        messages = tuple((message.role, _content(message)) for message in source.messages)
         return Prompt(name=name, messages=messages, file=file)
     return None
+
+
+def _content(message: Message) -> Content:
+    if isinstance(message.content, str):
+        return message.content
+    return tuple(
+        MessagePart("text", part.text) if part.text is not None else MessagePart("image", part.image or "", part.detail)
+        for part in message.content
+    )
 
 
 def load_prompts(suite: Suite) -> tuple[Prompt, ...]:

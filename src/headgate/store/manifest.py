@@ -22,6 +22,7 @@ from headgate.store.disk import naming, replace_bytes
 from headgate.store.provenance import Git, ci_url, git_state, hide_login, hide_secrets, versions
 from headgate.store.schema import SCHEMA_VERSION
 from headgate.suite.model import Suite, callable_name
+from headgate.suite.prompts import content_text
 
 
 class ItemsFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,7 +200,7 @@ def _plan_facts(plan: Plan) -> PlanFacts:
     prompts = {
         prompt.name: PromptFacts(
             digest=prompt.digest,
-            messages=list(prompt.messages),
+            messages=[(role, content_text(content)) for role, content in prompt.messages],
             params=dict(prompt.params),
             file=prompt.file,
             language=prompt.language,

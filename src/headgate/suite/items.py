@@ -21,11 +21,15 @@ import pyarrow.parquet as pq
 
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import canonical_json, digest_bytes
+from headgate.suite.images import Images
 from headgate.suite.model import Items
 from headgate.suite.prompts import Prompt
 from headgate.suite.records import Record, read_records
 
 _GROUP: Final = 1024
+_GROUP_OF_IMAGES: Final = 16
+"""Rows that are read at once where prompts hold images: a few groups are held, and images are large."""
+
 _BATCH_ROWS: Final = 8192
 _CACHED_GROUPS: Final = 8
 _PROMPT: Final = "prompt:"
@@ -214,17 +218,22 @@ class ItemsDigest:
     digest: str
 
 
-def write_items(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsDigest:
+def write_items(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path, *, base: Path | None = None) -> ItemsDigest:
     """Render every prompt for every item and write both to one Parquet file, published by rename.
+
+    Parameters
+    ----------
+    base : Path, optional
+        Folder below which files of images lie; default: the current one. Their content is part of the item's digest.
 
     Raises
     ------
     ConfigError
-        If a prompt names a column that an item lacks.
+        If a prompt names a column that an item lacks, or an image that is none.
     """
     temporary = path.with_name(path.name + ".tmp")
     try:
-        written = _write(rows, prompts, temporary)
+        written = _write(rows, prompts, temporary, Images(base or Path()))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -236,9 +245,9 @@ def write_items(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> I
     return written
 
 
-def _write(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsDigest:
+def _write(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path, images: Images) -> ItemsDigest:
     running, count, schema = hashlib.blake2b(digest_size=16), 0, _schema(prompts)
-    iterator = iter(rows)
+    iterator, size = iter(rows), _GROUP_OF_IMAGES if any(prompt.has_images for prompt in prompts) else _GROUP
     with (
         path.open("wb") as file,
         pq.ParquetWriter(
@@ -249,11 +258,11 @@ def _write(rows: Iterable[Row], prompts: Sequence[Prompt], path: Path) -> ItemsD
             use_dictionary=["cluster"],  # pyright: ignore[reportArgumentType]
         ) as writer,
     ):
-        while group := list(islice(iterator, _GROUP)):
-            columns = _columns(group, prompts)
+        while group := list(islice(iterator, size)):
+            columns = _columns(group, prompts, images)
             running.update(bytes.fromhex("".join(columns[1])))
             arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
-            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema), _GROUP)
+            writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema), size)
             count += len(group)
         writer.close()
         file.flush()
@@ -272,18 +281,24 @@ def _schema(prompts: Sequence[Prompt]) -> Any:  # pa.Schema, which has no types
     return pa.schema(fixed + texts)
 
 
-def _columns(rows: Sequence[Row], prompts: Sequence[Prompt]) -> list[list[Any]]:
+def _columns(rows: Sequence[Row], prompts: Sequence[Prompt], images: Images) -> list[list[Any]]:
     variables = [canonical_json(row.variables).decode() for row in rows]
+    # Templates see the canonical form: items with one digest (1 and 1.0, another order of keys) ask the same.
+    seen = [(f"row {row.number}", msgspec.json.decode(text)) for row, text in zip(rows, variables, strict=True)]
+    files: list[dict[str, str]] = [{} for _ in rows]
+    loads = [partial(images.url, found=found) for found in files]
+    messages = [
+        [prompt.render(data, row=row, load=load).decode() for (row, data), load in zip(seen, loads, strict=True)]
+        for prompt in prompts
+    ]
     columns: list[list[Any]] = [
         [row.item_id for row in rows],
-        [_digest(row.item_id, text) for row, text in zip(rows, variables, strict=True)],
+        [_digest(row.item_id, text, found) for row, text, found in zip(rows, variables, files, strict=True)],
         [row.cluster for row in rows],
         [row.target for row in rows],
         variables,
     ]
-    # Templates see the canonical form: items with one digest (1 and 1.0, another order of keys) ask the same.
-    seen = [(f"row {row.number}", msgspec.json.decode(text)) for row, text in zip(rows, variables, strict=True)]
-    return columns + [[prompt.render(data, row=row).decode() for row, data in seen] for prompt in prompts]
+    return columns + messages
 
 
 def _array(values: Sequence[str | None], kind: Any) -> Any:
@@ -297,9 +312,10 @@ def _array(values: Sequence[str | None], kind: Any) -> Any:
     return pa.Array.from_buffers(kind, len(texts), buffers)
 
 
-def _digest(item_id: str, variables: str) -> str:
-    """Return ``digest({"id": ..., "item": ...})`` of columns whose canonical form is at hand."""
-    return digest_bytes(b'{"id":' + canonical_json(item_id) + b',"item":' + variables.encode() + b"}")
+def _digest(item_id: str, variables: str, files: Mapping[str, str]) -> str:
+    """Return ``digest({"id": ..., "item": ...})`` of columns whose canonical form is at hand, and of files if any."""
+    read = b'"files":' + canonical_json(files) + b"," if files else b""
+    return digest_bytes(b"{" + read + b'"id":' + canonical_json(item_id) + b',"item":' + variables.encode() + b"}")
 
 
 class ItemFile:
@@ -325,6 +341,7 @@ class ItemFile:
         self._groups: dict[int, _Group] = {}
         self._reading = threading.Lock()
         self._length = int(self._file.metadata.num_rows)
+        self._group_rows = int(self._file.metadata.row_group(0).num_rows) if self._length else 1
         self.prompts = tuple(
             name.removeprefix(_PROMPT) for name in self._file.schema_arrow.names if name.startswith(_PROMPT)
         )
@@ -349,7 +366,7 @@ class ItemFile:
     def __getitem__(self, index: int) -> Item:
         if not 0 <= index < self._length:
             raise IndexError(index)
-        number, row = divmod(index, _GROUP)
+        number, row = divmod(index, self._group_rows)
         group = self._groups.get(number) or self._group(number)
         return Item(
             item_id=group.item_id[row],

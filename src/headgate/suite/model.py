@@ -29,6 +29,7 @@ __all__ = [
     "Budget",
     "Compare",
     "Contains",
+    "ContentPart",
     "ExactMatch",
     "Faults",
     "Gate",
@@ -77,11 +78,42 @@ class Items(Part):
         return self
 
 
+class ContentPart(Part):
+    """A part of a message: text, or an image."""
+
+    text: TemplateText | None = Field(None, description="Template over the item's columns")
+    image: TemplateText | None = Field(
+        None, description="Template of an http(s) URL, a data URL, or the path of a file, relative to the suite file"
+    )
+    detail: Literal["low", "high", "auto"] | None = Field(
+        None, description="How closely the model looks at the image, where it may choose"
+    )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.text is None) == (self.image is None):
+            raise ValueError("give either `text` or `image`")
+        if self.detail is not None and self.image is None:
+            raise ValueError("`detail` goes with `image`")
+        return self
+
+
 class Message(Part):
-    """One chat message; the content is a template."""
+    """One chat message; the content is a template, or parts."""
 
     role: Literal["system", "developer", "user", "assistant"] = Field(description="Who speaks")
-    content: TemplateText = Field(description="Template over the item's columns")
+    content: TemplateText | list[ContentPart] = Field(
+        description="Template over the item's columns; or parts, such as [{text: ...}, {image: ...}]"
+    )
+
+    @model_validator(mode="after")
+    def _users_show(self) -> Self:
+        if isinstance(self.content, list):
+            if not self.content:
+                raise ValueError("`content` holds no part")
+            if self.role != "user" and any(part.image is not None for part in self.content):
+                raise ValueError(f"an image stands in a message of the user, not of the {self.role}")
+        return self
 
 
 class PromptSource(Part):
@@ -145,6 +177,30 @@ class Simulation(Part):
         return value
 
 
+ProviderName = Literal[
+    "openai",
+    "openai-responses",
+    "azure",
+    "mistral",
+    "groq",
+    "together",
+    "openrouter",
+    "deepseek",
+    "vllm",
+    "tgi",
+    "llama-cpp",
+    "openai-compatible",
+    "python",
+    "simulated",
+]
+"""What :mod:`headgate.execute.providers.catalogue` has a record of."""
+
+_HOMELESS = frozenset({"azure", "vllm", "tgi", "llama-cpp", "openai-compatible"})
+"""Providers that have no address of their own."""
+
+_VERSIONED = frozenset({"anthropic", "azure"})
+"""Providers whose API has versions that a model may name."""
+
 SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:.+/.+)$")
 SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|signature", re.IGNORECASE)
 """How options and parameters are called whose values are secrets."""
@@ -156,15 +212,21 @@ class Model(Part):
     """What answers: provider, model name and sampling parameters."""
 
     id: Name = Field(description="Name of the model in results and gates")
-    provider: Literal["openai", "openai-compatible", "python", "simulated"] = Field(description="Which API it speaks")
+    provider: ProviderName = Field(description="Which API it speaks")
     model: str | None = Field(None, description="The provider's name of the model; default: the id")
     base_url: str | None = Field(None, description="Where the API lives, such as http://vllm:8000/v1")
+    api_version: str | None = Field(
+        None, min_length=1, description="Version of the API, where it has versions (azure, anthropic); it is recorded"
+    )
     api_key: str | None = Field(
         None,
         description=f"Reference to the key: {REFERENCES}; never the key itself",
         json_schema_extra={"pattern": SECRET_REFERENCE.pattern},
     )
     params: Params = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
+    on_unsupported: Literal["error", "drop"] = Field(
+        "error", description="What becomes of a parameter that the API does not take; what is dropped is recorded"
+    )
     price: Price | None = Field(None, description="What its tokens cost; default: what is published, where it is")
     call: str | SkipJsonSchema[Callable[..., Any]] | None = Field(
         None, description="provider python: 'module:function' of a sync or async callable"
@@ -196,8 +258,12 @@ class Model(Part):
             raise ValueError("`call` goes with provider python, and provider python needs it")
         if self.simulate is not None and self.provider != "simulated":
             raise ValueError("`simulate` goes with provider simulated")
-        if self.provider == "openai-compatible" and self.base_url is None:
-            raise ValueError("provider openai-compatible needs `base_url`")
+        if self.provider in _HOMELESS and self.base_url is None:
+            raise ValueError(f"provider {self.provider} needs `base_url`")
+        if self.api_version is not None and self.provider not in _VERSIONED:
+            raise ValueError(f"`api_version` goes with provider {' and '.join(sorted(_VERSIONED))}")
+        if self.provider == "azure" and "/openai" in (self.base_url or ""):
+            raise ValueError("`base_url` of azure ends with the host: https://NAME.openai.azure.com")
         if self.base_url is not None and not re.match(r"^https?://[^/\s]+", self.base_url):
             raise ValueError("`base_url` is not an http(s) URL")  # not repeated: it may hold a password
         return self

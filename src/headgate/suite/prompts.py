@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from headgate.errors import ConfigError
 from headgate.identity import canonical_json, digest
 from headgate.suite.handlebars import HandlebarsTemplate
 from headgate.suite.plain import Language, PlainTemplate, canonical_form, unix_lines
 from headgate.suite.templates import Template
+
+
+class MessagePart(NamedTuple):
+    """A part of a message: the template of a text, or of where an image is."""
+
+    kind: Literal["text", "image"]
+    source: str
+    detail: str | None = None
+
+
+Content = str | tuple[MessagePart, ...]
+"""What a message says: a template, or several."""
+
+
+def content_text(content: Content) -> str:
+    r"""Return the content of a message as a person reads it.
+
+    Examples
+    --------
+    >>> content_text((MessagePart("text", "What is this?"), MessagePart("image", "{{ photo }}")))
+    'What is this?\n[image: {{ photo }}]'
+    """
+    if isinstance(content, str):
+        return content
+    return "\n".join(part.source if part.kind == "text" else f"[image: {part.source}]" for part in content)
 
 
 @dataclass(frozen=True)
@@ -22,8 +47,8 @@ class Prompt:
     ----------
     name : str
         Its name in the suite or in the labels; not part of the digest.
-    messages : tuple of (role, template source)
-        Chat messages in order.
+    messages : tuple of (role, content)
+        Chat messages in order; their content is the source of a template, or parts with one each.
     params : mapping
         Sampling parameters, tools and response format that the prompt's file carries, by their names on OpenAI's wire;
         merged with the model's.
@@ -50,7 +75,7 @@ class Prompt:
     """
 
     name: str
-    messages: tuple[tuple[str, str], ...]
+    messages: tuple[tuple[str, Content], ...]
     params: Mapping[str, Any] = field(default_factory=dict)
     language: Language = "jinja2"
     defaults: Mapping[str, Any] = field(default_factory=dict)
@@ -74,11 +99,16 @@ class Prompt:
             content["partials"] = {name: digest(unix_lines(source)) for name, source in self.partials.items()}
         return content
 
-    def _message(self, role: str, source: str) -> dict[str, str]:
-        plain = canonical_form(source, self.language)
-        if plain is not None:
-            return {"role": role, "content": plain}
-        return {"role": role, "content": unix_lines(source), "language": self.language}
+    def _message(self, role: str, content: Content) -> dict[str, Any]:
+        sources = [content] if isinstance(content, str) else [part.source for part in content]
+        plain = [canonical_form(source, self.language) for source in sources]
+        forms = [unix_lines(source) if form is None else form for source, form in zip(sources, plain, strict=True)]
+        found: dict[str, Any] = {"role": role, "content": forms[0]}
+        if not isinstance(content, str):
+            parts = zip(content, forms, strict=True)
+            details = ({} if part.detail is None else {"detail": part.detail} for part in content)
+            found["content"] = [{part.kind: form, **more} for (part, form), more in zip(parts, details, strict=True)]
+        return found if None not in plain else found | {"language": self.language}
 
     @cached_property
     def digest(self) -> str:
@@ -98,8 +128,13 @@ class Prompt:
         return found if self.label is None else found | {"headgate.prompt.label": self.label}
 
     @cached_property
+    def has_images(self) -> bool:
+        """Whether a message holds an image."""
+        return any(part.kind == "image" for part in self._parts)
+
+    @cached_property
     def templates(self) -> tuple[Template | PlainTemplate | HandlebarsTemplate, ...]:
-        """The compiled messages.
+        """The compiled messages, part by part.
 
         Raises
         ------
@@ -108,7 +143,10 @@ class Prompt:
         """
         if self.refused is not None:
             raise ConfigError(f"cannot be sent as its format means it: {self.refused}", file=self.file)
-        return tuple(self._template(index, source) for index, (_, source) in enumerate(self.messages))
+        numbered = (
+            (index, part.source) for index, (_, content) in enumerate(self.messages) for part in _parts(content)
+        )
+        return tuple(self._template(index, source) for index, source in numbered)
 
     def _template(self, index: int, source: str) -> Template | PlainTemplate | HandlebarsTemplate:
         where, source = f"prompts.{self.name}.messages.{index}", unix_lines(source)
@@ -147,16 +185,31 @@ class Prompt:
         cut = {"prompty": "\n", "prompty-v1": None}
         if self.language not in cut:
             return ("",) * len(self.messages)
-        plain = (canonical_form(source, self.language) is not None for _, source in self.messages)
+        plain = (canonical_form(part.source, self.language) is not None for part in self._parts)
         return tuple("" if is_plain else cut[self.language] for is_plain in plain)
 
-    def fill(self, variables: Mapping[str, Any], *, row: str | None = None) -> list[dict[str, str]]:
-        """Return the chat messages for the columns of one item; ``row`` names the item in errors.
+    @property
+    def _parts(self) -> Iterator[MessagePart]:
+        return (part for _, content in self.messages for part in _parts(content))
+
+    def fill(
+        self, variables: Mapping[str, Any], *, row: str | None = None, load: Callable[[str], str] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the chat messages for the columns of one item, in OpenAI's form.
+
+        Parameters
+        ----------
+        variables : mapping
+            The columns.
+        row : str, optional
+            How errors call the item.
+        load : callable, optional
+            Makes the URL of an image of what its template gives; default: that is its URL.
 
         Raises
         ------
         ConfigError
-            If a variable is missing, the template fails, or nothing is left to send.
+            If a variable is missing, the template fails, an image cannot be loaded, or nothing is left to send.
 
         Examples
         --------
@@ -164,7 +217,9 @@ class Prompt:
         [{'role': 'system', 'content': 'Be kind.'}]
         """
         values = {**self.defaults, **variables} if self.defaults else variables
-        filled: list[dict[str, str]] = []
+        filled: list[dict[str, Any]] = []
+        if any(not isinstance(content, str) for _, content in self.messages):
+            return self._fill_parts(values, row, load)
         for (role, _), template, cut in zip(self.messages, self.templates, self._cuts, strict=True):
             if isinstance(template, HandlebarsTemplate):
                 found = template.messages(values, role=role, row=row)
@@ -178,7 +233,36 @@ class Prompt:
             raise ConfigError(f"leaves no message{f' for {row}' if row else ''}", file=self.file, field=self.name)
         return filled
 
-    def render(self, variables: Mapping[str, Any], *, row: str | None = None) -> bytes:
+    def _fill_parts(
+        self, values: Mapping[str, Any], row: str | None, load: Callable[[str], str] | None
+    ) -> list[dict[str, Any]]:
+        templates, filled = iter(self.templates), list[dict[str, Any]]()
+        for index, (role, content) in enumerate(self.messages):
+            parts: list[dict[str, Any]] = []
+            for part in _parts(content):
+                template = next(templates)
+                assert not isinstance(template, HandlebarsTemplate)  # no format of files has parts
+                text = template.render(values, row=row)
+                if part.kind == "text":
+                    parts.append({"type": "text", "text": text})
+                    continue
+                image = {"url": text if load is None else self._load(load, text, index, row)}
+                parts.append(
+                    {"type": "image_url", "image_url": image | ({"detail": part.detail} if part.detail else {})}
+                )
+            filled.append({"role": role, "content": parts[0]["text"] if isinstance(content, str) else parts})
+        return filled
+
+    def _load(self, load: Callable[[str], str], text: str, index: int, row: str | None) -> str:
+        try:
+            return load(text)
+        except ConfigError as error:
+            problem, where = f"{error.problem}{f' ({row})' if row else ''}", f"prompts.{self.name}.messages.{index}"
+            raise ConfigError(problem, file=self.file, field=where, value=error.value, mend=error.mend) from None
+
+    def render(
+        self, variables: Mapping[str, Any], *, row: str | None = None, load: Callable[[str], str] | None = None
+    ) -> bytes:
         """Return the chat messages for one item as canonical JSON; as :meth:`fill`.
 
         Raises
@@ -186,4 +270,8 @@ class Prompt:
         ConfigError
             As :meth:`fill`.
         """
-        return canonical_json(self.fill(variables, row=row))
+        return canonical_json(self.fill(variables, row=row, load=load))
+
+
+def _parts(content: Content) -> tuple[MessagePart, ...]:
+    return (MessagePart("text", content),) if isinstance(content, str) else content

@@ -18,7 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 from headgate.conduct.doctor.finding import Finding, from_error, ok, refused, warning
 from headgate.conduct.hosts import carries_key, check_hosts
 from headgate.errors import ConfigError
-from headgate.execute.endpoint import check_url, resolve_key, served_at
+from headgate.execute.endpoint import resolve_key, served_at
 from headgate.execute.redaction import SHORTEST_KEY
 from headgate.execute.secret import url_secrets
 from headgate.execute.transport import LOOPBACK
@@ -32,11 +32,10 @@ _PATHS: Final = ("/chat/completions", "/completions", "/responses", "/messages")
 def examine_keys(suite: Suite, allow_hosts: Collection[str] | None) -> Iterator[Finding]:
     """Yield what is found of the keys, and of where they would go."""
     for model in suite.models:
-        url = served_at(model)
-        if url is None:
-            continue
         try:
-            check_url(model, file=suite.file)
+            url = served_at(model, file=suite.file)
+            if url is None:
+                continue
             yield from _key(suite, model)
             check_hosts(suite, [model], allow_hosts)
             yield from _url(suite, model, url)
@@ -90,11 +89,10 @@ def examine_reach(suite: Suite) -> Iterator[Finding]:
 
 
 def _place(model: Model) -> tuple[str, str, int] | None:
-    url = served_at(model)
     try:
-        parts = urlsplit(url or "")
+        parts = urlsplit(served_at(model) or "")
         port = parts.port or _PORTS.get(parts.scheme)
-    except ValueError:
+    except (ConfigError, ValueError):
         return None  # that it is no URL is said of its model
     return None if not parts.hostname or port is None else (parts.scheme, parts.hostname, port)
 

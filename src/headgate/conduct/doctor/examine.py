@@ -13,7 +13,7 @@ from headgate.conduct.doctor.live import ask_models
 from headgate.conduct.doctor.machine import examine_machine
 from headgate.conduct.hosts import check_hosts
 from headgate.errors import ConfigError
-from headgate.execute.endpoint import check_url, resolve_key
+from headgate.execute.endpoint import resolve_key, served_at
 from headgate.execute.transports import TransportName
 from headgate.store.provenance import versions
 from headgate.suite.files import load_suite
@@ -70,7 +70,7 @@ def _load(suite: Suite | Path, found: list[Finding]) -> Suite | None:
 
 def _may_be_asked(suite: Suite, model: Model, allow_hosts: Collection[str] | None) -> bool:
     try:
-        check_url(model, file=suite.file)
+        served_at(model, file=suite.file)
         resolve_key(model, base=suite.base, file=suite.file)
         check_hosts(suite, [model], allow_hosts)
     except ConfigError:

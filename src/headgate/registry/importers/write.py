@@ -120,8 +120,9 @@ def _prompt(name: str, prompt: Prompt) -> tuple[str, str]:
     path, number = Path(prompt.file or ""), len(prompt.messages)
     if prompt.language == "github-models":
         return f"prompts/{name}.prompt.yml", path.read_text(encoding="utf-8")
-    if number == 1 and prompt.messages[0][0] == "user" and prompt.messages[0][1].strip():
-        return f"prompts/{name}.txt", prompt.messages[0][1]
+    role, content = prompt.messages[0]
+    if number == 1 and role == "user" and isinstance(content, str) and content.strip():
+        return f"prompts/{name}.txt", content
     messages = [{"role": role, "content": content} for role, content in prompt.messages]
     return f"prompts/{name}.json", json.dumps(messages, ensure_ascii=False, indent=1) + "\n"
 
