@@ -74,11 +74,17 @@ class ConfigError(HeadgateError):
         mend: str | None = None,
     ) -> None:
         self.problem, self.file, self.line, self.field, self.mend = problem, file, line, field, mend
-        self.value = None if value is _ABSENT else value
+        self.value, self._given = None if value is _ABSENT else value, value
         where = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
         name = "" if field is None else f"{field}: "
         shown = "" if value is _ABSENT else f"{_shorten(repr(value))} "
         super().__init__(f"{where}{name}{shown}{problem}" + (f"; {mend}" if mend else ""))
+
+    def placed(self, file: str | Path | None) -> ConfigError:
+        """Return the same error in a file, if it names none."""
+        if self.file is not None or file is None:
+            return self
+        return ConfigError(self.problem, file=file, field=self.field, value=self._given, mend=self.mend)
 
 
 class PlanMismatch(ConfigError):

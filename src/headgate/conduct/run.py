@@ -408,8 +408,10 @@ def _open(
     if model.provider == "python":
         return CallableEndpoint("python", prepared.calls[model.id], threads=lane.concurrency)
     assert transport is not None
-    suite = prepared.suite
-    return open_endpoint(model, transport=transport, base=suite.base, file=suite.file, simulator=simulator)
+    suite, prompts = prepared.suite, prepared.plan.prompts
+    return open_endpoint(
+        model, transport=transport, base=suite.base, file=suite.file, simulator=simulator, prompts=prompts
+    )
 
 
 def _open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,7 +17,8 @@ import msgspec
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.providers.adapter import Adapter, Form
+from headgate.execute.providers.adapter import Adapter, Form, Signer
+from headgate.execute.providers.catalogue import PROVIDERS
 from headgate.execute.providers.openai import ChatCompletions
 from headgate.execute.providers.python import as_answer, as_failure, bind_call
 from headgate.execute.quota import read_quota
@@ -27,8 +30,6 @@ from headgate.plan import Job
 from headgate.suite.callables import is_async_callable
 from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
-
-OPENAI_URL: Final = "https://api.openai.com/v1"
 
 _HEED_EVERY_S: Final = 0.05
 """Reading the headers of a quota costs as much as decoding the answer: at thousands a second one in many will do."""
@@ -85,7 +86,8 @@ class HttpEndpoint:
         simulated: bool = False,
     ) -> None:
         self._parts = urlsplit(base_url)
-        self._adapter = adapter or ChatCompletions(simulated=simulated)
+        self._adapter = adapter = adapter or ChatCompletions(simulated=simulated)
+        self._signer = adapter if isinstance(adapter, Signer) else None
         self.name = "simulated" if simulated else _origin(self._parts)
         self.sends_seed, self.api_version = self._adapter.sends_seed, self._adapter.api_version
         self._transport, self._simulated, self._key = transport, simulated, key
@@ -116,7 +118,11 @@ class HttpEndpoint:
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""
         form = self.form(job.prompt, job.model)
-        return Request(self._target(form.path, number if self._simulated else 0), self._adapter.encode(job, form))
+        target, body = self._target(form.path, number if self._simulated else 0), self._adapter.encode(job, form)
+        if self._signer is None:
+            return Request(target, body)
+        signed = self._signer.sign(target.url, body, self._key)
+        return Request(Target(target.url, {**target.headers, **signed}), body)
 
     def form(self, prompt: Prompt, model: Model) -> Form:
         """Return what the requests of a prompt to a model share.
@@ -139,7 +145,9 @@ class HttpEndpoint:
 
     def _make_target(self, path: str, number: int) -> Target:
         """Return where attempts go; only the simulated provider is told their number."""
-        where = self._parts._replace(path=self._parts.path.rstrip("/") + path, fragment="")
+        path, _, query = path.partition("?")
+        queries = "&".join(text for text in (self._parts.query, query) if text)
+        where = self._parts._replace(path=self._parts.path.rstrip("/") + path, query=queries, fragment="")
         told = {"x-headgate-attempt": str(number)} if number else {}
         return Target(urlunsplit(where), {**self._adapter.headers(self._key), **told})
 
@@ -182,7 +190,13 @@ class CallableEndpoint:
 
 
 def open_endpoint(
-    model: Model, *, transport: Transport, base: Path, file: Path | None = None, simulator: str | None = None
+    model: Model,
+    *,
+    transport: Transport,
+    base: Path,
+    file: Path | None = None,
+    simulator: str | None = None,
+    prompts: Iterable[Prompt] = (),
 ) -> HttpEndpoint:
     """Make the HTTP endpoint of a model, its key resolved.
 
@@ -192,44 +206,76 @@ def open_endpoint(
         Of any provider but ``python``.
     simulator : str, optional
         Base URL of the simulated provider.
+    prompts : iterable of Prompt
+        What will be asked there: a parameter that the API does not take is found before anything is sent.
 
     Raises
     ------
     ConfigError
-        If the key's variable or file is missing, or the base URL is none.
+        If the key's variable or file is missing, the base URL is none, or the API does not take what is asked.
     """
-    _check_url(model, file=file)
-    if model.provider == "simulated":
-        base_url = model.base_url or simulator
-        assert base_url is not None
-        return HttpEndpoint(base_url, transport=transport, simulated=True)
+    record = PROVIDERS[model.provider]
+    assert record.adapter is not None
+    base_url = _base_url(model, simulator, file=file)
     key = resolve_key(model, base=base, file=file)
-    return HttpEndpoint(model.base_url or OPENAI_URL, transport=transport, key=key)
+    simulated = model.provider == "simulated"
+    endpoint = HttpEndpoint(base_url, transport=transport, adapter=record.adapter(model), key=key, simulated=simulated)
+    for prompt in prompts:
+        try:
+            endpoint.form(prompt, model)
+        except ConfigError as error:
+            raise error.placed(file) from None
+    return endpoint
 
 
 def resolve_key(model: Model, *, base: Path, file: Path | None = None) -> Secret | None:
-    """Return the key of a model; provider ``openai`` without a reference takes ``env:OPENAI_API_KEY``."""
-    reference = model.api_key
-    if reference is None and model.provider == "openai" and model.base_url is None:
-        reference = "env:OPENAI_API_KEY"
-    if reference is None or model.provider in {"python", "simulated"}:
+    """Return the key of a model: what ``api_key`` refers to, or the environment variable of its provider.
+
+    Raises
+    ------
+    ConfigError
+        If the variable or file is missing or empty.
+    """
+    if model.provider in {"python", "simulated"}:
+        return None
+    record, reference = PROVIDERS[model.provider], model.api_key
+    if reference is None and record.key is not None and (model.base_url is None or record.base_url is None):
+        if not record.key_needed and not os.environ.get(record.key):
+            return None
+        reference = f"env:{record.key}"
+    if reference is None:
         return None
     return resolve_secret(reference, base=base, field=f"models.{model.id}.api_key", file=file)
 
 
-def _check_url(model: Model, *, file: Path | None) -> None:
-    """Refuse a base URL that nothing can be sent to; it is not repeated, as it may hold a password."""
+_VARIABLE: Final = re.compile(r"\{(\w+)\}")
+
+
+def _base_url(model: Model, simulator: str | None, *, file: Path | None) -> str:
+    """Return where a model lives, if anything can be sent there; it is not repeated, as it may hold a password."""
     field = f"models.{model.id}.base_url"
+    known = model.base_url or (simulator if model.provider == "simulated" else PROVIDERS[model.provider].base_url)
+    if known is None:
+        raise ConfigError("is missing", file=file, field=field, mend=f"say where {model.provider} lives")
+    if model.base_url is None:
+        known = _VARIABLE.sub(lambda found: _variable(found[1], field, file), known)
     try:
-        parts = urlsplit(model.base_url or OPENAI_URL)
-        known = parts.hostname and parts.port != 0
+        parts = urlsplit(known)
+        is_url = parts.hostname and parts.port != 0
     except ValueError:
-        known = False
+        is_url = False
     else:
         if parts.username is not None and model.api_key is not None:
             raise ConfigError("holds a login beside `api_key`", file=file, field=field, mend="give one of the two")
-    if not known:
+    if not is_url:
         raise ConfigError("is not an http(s) URL", file=file, field=field, mend="write it like http://vllm:8000/v1")
+    return known
+
+
+def _variable(name: str, field: str, file: Path | None) -> str:
+    if value := os.environ.get(name, "").strip():
+        return value
+    raise ConfigError(f"needs the environment variable {name}", file=file, field=field, mend="set it, or `base_url`")
 
 
 def _origin(parts: SplitResult) -> str:

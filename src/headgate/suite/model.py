@@ -144,6 +144,14 @@ class Simulation(Part):
         return value
 
 
+ProviderName = Literal[
+    "openai",
+    "openai-compatible",
+    "python",
+    "simulated",
+]
+"""What :mod:`headgate.execute.providers.catalogue` has a record of."""
+
 SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")
 
 
@@ -151,15 +159,21 @@ class Model(Part):
     """What answers: provider, model name and sampling parameters."""
 
     id: Name = Field(description="Name of the model in results and gates")
-    provider: Literal["openai", "openai-compatible", "python", "simulated"] = Field(description="Which API it speaks")
+    provider: ProviderName = Field(description="Which API it speaks")
     model: str | None = Field(None, description="The provider's name of the model; default: the id")
     base_url: str | None = Field(None, description="Where the API lives, such as http://vllm:8000/v1")
+    api_version: str | None = Field(
+        None, min_length=1, description="Version of the API, where it has versions (azure, anthropic); it is recorded"
+    )
     api_key: str | None = Field(
         None,
         description="Reference to the key: env:NAME or file:PATH; never the key itself",
         json_schema_extra={"pattern": SECRET_REFERENCE.pattern},
     )
     params: Params = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
+    on_unsupported: Literal["error", "drop"] = Field(
+        "error", description="What becomes of a parameter that the API does not take; what is dropped is recorded"
+    )
     price: Price | None = Field(None, description="What its tokens cost; default: what is published, where it is")
     call: str | SkipJsonSchema[Callable[..., Any]] | None = Field(
         None, description="provider python: 'module:function' of a sync or async callable"

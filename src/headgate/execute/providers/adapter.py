@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.secret import Secret
 from headgate.execute.transport import Response
@@ -67,3 +68,50 @@ class Adapter(Protocol):
     def headers(self, key: Secret | None) -> Mapping[str, str]:
         """Return the headers of every request, the key among them."""
         ...
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """An adapter whose requests are signed one by one."""
+
+    def sign(self, url: str, body: bytes, key: Secret | None) -> Mapping[str, str]:
+        """Return the headers of one request to a URL; they go beside those of ``headers``."""
+        ...
+
+
+def choose_params(model: Model, prompt: Prompt, untaken: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the parameters of a prompt and a model that an API takes, and the names of those that are left out.
+
+    Parameters
+    ----------
+    untaken : mapping of str to str
+        Parameters that the API does not take, each with the reason.
+
+    Raises
+    ------
+    ConfigError
+        If one of them is given and the model does not say ``on_unsupported: drop``.
+
+    Examples
+    --------
+    >>> model = Model(id="m", provider="openai", params={"top_k": 5, "top_p": 1}, on_unsupported="drop")
+    >>> choose_params(model, Prompt(name="p", messages=()), {"top_k": "OpenAI has none"})
+    ({'top_p': 1}, ('top_k',))
+    """
+    params = {**prompt.params, **model.params}
+    dropped = tuple(name for name in params if name in untaken)
+    if dropped and model.on_unsupported == "error":
+        raise refuse_param(model, prompt, dropped[0], untaken[dropped[0]])
+    return {name: value for name, value in params.items() if name not in untaken}, dropped
+
+
+def refuse_param(model: Model, prompt: Prompt, name: str, reason: str) -> ConfigError:
+    """Return the error for a parameter that an API does not take, at the place where it stands."""
+    ours = name in model.params
+    return ConfigError(
+        f"cannot be sent to {model.id} ({model.provider}): {reason}",
+        file=None if ours else prompt.file,
+        field=f"models.{model.id}.params.{name}" if ours else f"prompts.{prompt.name}.params.{name}",
+        value=model.params[name] if ours else prompt.params[name],
+        mend="take it out, or set `on_unsupported: drop` on the model",
+    )

@@ -1,0 +1,66 @@
+"""The providers by name: where each lives, whose key it takes, which adapter speaks to it, and what it supports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+from headgate.execute.providers.adapter import Adapter
+from headgate.suite.model import Model, ProviderName
+
+Feature = Literal[
+    "text", "images", "tools", "structured output", "log probabilities", "seed", "reasoning", "cached tokens"
+]
+"""What an adapter can send and read; whether a model behind it can, is the model's business."""
+
+FEATURES: Final[tuple[Feature, ...]] = get_args(Feature)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """What headgate knows of one provider.
+
+    Attributes
+    ----------
+    title : str
+        As its makers write it.
+    base_url : str, optional
+        Where it lives; ``{NAME}`` in it stands for an environment variable. None: the suite says it.
+    key : str, optional
+        Environment variable that a model without ``api_key`` takes its key from. It goes to the provider's own address
+        alone, or, where it has none, to the one that the suite names.
+    key_needed : bool
+        Refuse to start where that variable is not set; else go without a key.
+    adapter : callable, optional
+        Makes the adapter for a model; it imports its module when it is called. None: it speaks no HTTP.
+    supports : frozenset of str
+        Of :data:`FEATURES`.
+    """
+
+    title: str
+    base_url: str | None = None
+    key: str | None = None
+    key_needed: bool = True
+    adapter: Callable[[Model], Adapter] | None
+    supports: frozenset[Feature] = frozenset(FEATURES)
+
+
+def _chat(model: Model) -> Adapter:
+    from headgate.execute.providers.openai import ChatCompletions
+
+    return ChatCompletions(simulated=model.provider == "simulated")
+
+
+PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
+    "openai": Provider(
+        title="OpenAI chat completions",
+        base_url="https://api.openai.com/v1",
+        key="OPENAI_API_KEY",
+        adapter=_chat,
+        supports=frozenset(FEATURES) - {"reasoning"},
+    ),
+    "openai-compatible": Provider(title="any other server of chat completions", adapter=_chat),
+    "python": Provider(title="a Python callable", adapter=None, supports=frozenset(FEATURES) - {"images"}),
+    "simulated": Provider(title="the simulated provider", adapter=_chat, supports=frozenset({"text", "seed"})),
+}
