@@ -145,6 +145,10 @@ class Simulation(Part):
 
 
 ProviderName = Literal[
+    "anthropic",
+    "bedrock",
+    "gemini",
+    "ollama",
     "openai",
     "openai-compatible",
     "python",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -52,7 +53,60 @@ def _chat(model: Model) -> Adapter:
     return ChatCompletions(simulated=model.provider == "simulated")
 
 
+def _anthropic(model: Model) -> Adapter:
+    from headgate.execute.providers.anthropic import Messages
+
+    return Messages(api_version=model.api_version)
+
+
+def _bedrock(model: Model) -> Adapter:
+    from headgate.execute.providers.aws import BEARER
+    from headgate.execute.providers.bedrock import Converse
+
+    return Converse(bearer=model.api_key is not None or (model.base_url is None and bool(os.environ.get(BEARER))))
+
+
+def _gemini(model: Model) -> Adapter:
+    from headgate.execute.providers.gemini import GenerateContent
+
+    return GenerateContent(api_version=model.api_version)
+
+
+def _ollama(model: Model) -> Adapter:  # noqa: ARG001 - nothing of it is needed
+    from headgate.execute.providers.ollama import OllamaChat
+
+    return OllamaChat()
+
+
 PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
+    "anthropic": Provider(
+        title="Anthropic messages",
+        base_url="https://api.anthropic.com",
+        key="ANTHROPIC_API_KEY",
+        adapter=_anthropic,
+        supports=frozenset(FEATURES) - {"log probabilities", "seed"},
+    ),
+    "bedrock": Provider(
+        title="Amazon Bedrock Converse",
+        base_url="https://bedrock-runtime.{AWS_REGION}.amazonaws.com",
+        key="AWS_BEARER_TOKEN_BEDROCK",
+        key_needed=False,
+        adapter=_bedrock,
+        supports=frozenset(FEATURES) - {"log probabilities", "seed"},
+    ),
+    "gemini": Provider(
+        title="Google Gemini",
+        base_url="https://generativelanguage.googleapis.com",
+        key="GEMINI_API_KEY",
+        adapter=_gemini,
+    ),
+    "ollama": Provider(
+        title="Ollama's own API",
+        base_url="http://localhost:11434",
+        key_needed=False,
+        adapter=_ollama,
+        supports=frozenset(FEATURES) - {"cached tokens"},
+    ),
     "openai": Provider(
         title="OpenAI chat completions",
         base_url="https://api.openai.com/v1",
