@@ -89,7 +89,6 @@ class _Reply(msgspec.Struct, gc=False, rename="camel"):
 
 class _Error(msgspec.Struct, gc=False):
     name: str | None = msgspec.field(default=None, name="__type")
-    message: str | None = None
     capital: str | None = msgspec.field(default=None, name="Message")
 
 
@@ -115,20 +114,21 @@ def decode(response: Response) -> Answer | Failure:
 
 def _failure(response: Response) -> Failure:
     """Classify an error by its name, which stands in a header or in the body; else by its status."""
-    failure = classify(response.status, response.headers, response.body)
+    status, body = response.status, response.body
     try:
-        said = _ERRORS.decode(response.body)
+        said = _ERRORS.decode(body)
     except MALFORMED:
         said = _Error()
     name = (response.headers.get("x-amzn-errortype") or said.name or "").partition(":")[0].rpartition("#")[2]
-    message = said.message or said.capital or failure.message
-    kind = _KINDS.get(name, failure.kind)
+    if said.capital is not None:
+        body = msgspec.json.encode({"message": said.capital})
+    failure = classify(status, response.headers, body)
+    kind, message = _KINDS.get(name, failure.kind), failure.message
     if kind == "rate_limit" and "per day" in message:
         kind = "quota"
-    if response.status == 400 and any(text in message for text in _NO_MODEL):
+    if status == 400 and any(text in message for text in _NO_MODEL):
         kind = "not_found"
-    told = message if not name or name in message else f"{name}: {message}"
-    return msgspec.structs.replace(failure, kind=kind, message=told[:500])
+    return msgspec.structs.replace(failure, kind=kind, message=f"{name}: {message}" if name else message)
 
 
 def _answer(reply: _Reply, response: Response, request_id: str | None) -> Answer:

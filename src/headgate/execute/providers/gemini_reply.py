@@ -157,7 +157,7 @@ def _answer(reply: _Reply, candidate: _Candidate, response: Response) -> Answer:
 def _stop_reason(reason: str | None, *, calls: bool) -> str | None:
     if reason in _FILTERED:
         return "content_filter"
-    if reason == "STOP" and calls:
+    if calls and reason in {"STOP", "FUNCTION_CALL"}:  # Google says the one, servers that imitate it the other
         return "tool_calls"
     return None if reason is None else _STOPS.get(reason, reason.lower())
 
