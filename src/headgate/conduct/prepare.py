@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from headgate.conduct.cap import check_cap
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
-from headgate.execute.endpoint import resolve_key
+from headgate.execute.endpoint import check_forms, resolve_key
 from headgate.plan import Plan, differing_keys, plan_suite
 from headgate.prices import ModelPrice, declared_price, find_prices
 from headgate.registry.load import load_prompts
@@ -88,6 +88,7 @@ def prepare(
     calls = dict(_resolve_calls(suite))
     for model in suite.models:
         if chosen is None or chosen.has_model(model.id):
+            check_forms(model, prompts, file=suite.file)
             resolve_key(model, base=suite.base, file=suite.file)
     files = RunFolder(out)
     _check_folder(files)
@@ -156,6 +157,8 @@ def planned(suite: Suite) -> Generator[Plan]:
         If a prompt or an item is missing or wrong.
     """
     prompts = load_prompts(suite)
+    for model in suite.models:
+        check_forms(model, prompts, file=suite.file)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
         write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path)

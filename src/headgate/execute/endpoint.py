@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import re
 import time
@@ -30,6 +31,8 @@ from headgate.plan import Job
 from headgate.suite.callables import is_async_callable
 from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
+
+_LOG: Final = logging.getLogger("headgate.engine")
 
 _HEED_EVERY_S: Final = 0.05
 """Reading the headers of a quota costs as much as decoding the answer: at thousands a second one in many will do."""
@@ -207,7 +210,7 @@ def open_endpoint(
     simulator : str, optional
         Base URL of the simulated provider.
     prompts : iterable of Prompt
-        What will be asked there: a parameter that the API does not take is found before anything is sent.
+        What will be asked there; see :func:`check_forms`.
 
     Raises
     ------
@@ -220,12 +223,31 @@ def open_endpoint(
     key = resolve_key(model, base=base, file=file)
     simulated = model.provider == "simulated"
     endpoint = HttpEndpoint(base_url, transport=transport, adapter=record.adapter(model), key=key, simulated=simulated)
+    for warning in check_forms(model, prompts, file=file):
+        _LOG.warning("endpoint", extra={"facts": {"message": warning}})
+    return endpoint
+
+
+def check_forms(model: Model, prompts: Iterable[Prompt], *, file: Path | None = None) -> list[str]:
+    """Make sure that a model's API takes what it is asked, and return what the user should know of it.
+
+    Raises
+    ------
+    ConfigError
+        If it does not take a parameter, or a part of a message.
+    """
+    make = PROVIDERS[model.provider].adapter
+    if make is None:
+        return []
+    adapter, warnings = make(model), dict[str, None]()
     for prompt in prompts:
         try:
-            endpoint.form(prompt, model)
+            warning = adapter.form(model, prompt).warning
         except ConfigError as error:
             raise error.placed(file) from None
-    return endpoint
+        if warning is not None:
+            warnings[warning] = None
+    return list(warnings)
 
 
 def resolve_key(model: Model, *, base: Path, file: Path | None = None) -> Secret | None:

@@ -51,7 +51,8 @@ def read_error(body: bytes) -> ErrorBody:
     if isinstance(said, list):  # Gemini
         said = said[0] if said else _Body()
     if not isinstance(said.error, _Error):
-        return ErrorBody(message=said.error or said.message or (str(said.detail) if said.detail else None))
+        text = said.error or said.message or said.detail
+        return ErrorBody(message=str(text) if text else None)
     return _read(said.error)
 
 
@@ -79,7 +80,7 @@ class _Error(msgspec.Struct):
 
 class _Body(msgspec.Struct):
     error: _Error | str | None = None
-    message: str | None = None
+    message: object = None
     detail: object = None
 
 

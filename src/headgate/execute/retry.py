@@ -89,6 +89,7 @@ _STATUS: Final[Mapping[int, FailureKind]] = {
     424: "transient",
     425: "transient",
     429: "rate_limit",
+    498: "overloaded",
     503: "overloaded",
     529: "overloaded",
 }

@@ -150,11 +150,27 @@ ProviderName = Literal[
     "gemini",
     "ollama",
     "openai",
+    "openai-responses",
+    "azure",
+    "mistral",
+    "groq",
+    "together",
+    "openrouter",
+    "deepseek",
+    "vllm",
+    "tgi",
+    "llama-cpp",
     "openai-compatible",
     "python",
     "simulated",
 ]
 """What :mod:`headgate.execute.providers.catalogue` has a record of."""
+
+_HOMELESS = frozenset({"azure", "vllm", "tgi", "llama-cpp", "openai-compatible"})
+"""Providers that have no address of their own."""
+
+_VERSIONED = frozenset({"anthropic", "azure"})
+"""Providers whose API has versions that a model may name."""
 
 SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")
 
@@ -209,8 +225,12 @@ class Model(Part):
             raise ValueError("`call` goes with provider python, and provider python needs it")
         if self.simulate is not None and self.provider != "simulated":
             raise ValueError("`simulate` goes with provider simulated")
-        if self.provider == "openai-compatible" and self.base_url is None:
-            raise ValueError("provider openai-compatible needs `base_url`")
+        if self.provider in _HOMELESS and self.base_url is None:
+            raise ValueError(f"provider {self.provider} needs `base_url`")
+        if self.api_version is not None and self.provider not in _VERSIONED:
+            raise ValueError(f"`api_version` goes with provider {' and '.join(sorted(_VERSIONED))}")
+        if self.provider == "azure" and "/openai" in (self.base_url or ""):
+            raise ValueError("`base_url` of azure ends with the host: https://NAME.openai.azure.com")
         if self.base_url is not None and not re.match(r"^https?://[^/\s]+", self.base_url):
             raise ValueError("`base_url` is not an http(s) URL")  # not repeated: it may hold a password
         return self

@@ -97,6 +97,11 @@ class Prompt:
         found = {"gen_ai.prompt.name": self.name, "headgate.prompt.digest": self.digest}
         return found if self.label is None else found | {"headgate.prompt.label": self.label}
 
+    @property
+    def has_images(self) -> bool:
+        """Whether a message holds an image."""
+        return False
+
     @cached_property
     def templates(self) -> tuple[Template | PlainTemplate | HandlebarsTemplate, ...]:
         """The compiled messages.

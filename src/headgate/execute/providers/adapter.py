@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
@@ -27,11 +27,14 @@ class Form:
         What the adapter's ``encode`` makes of the model's name and the parameters.
     dropped : tuple of str
         Parameters that this API does not take and that are left out, as the suite allows.
+    warning : str, optional
+        What the user should know before anything is sent.
     """
 
     path: str
     shared: Any
     dropped: tuple[str, ...] = ()
+    warning: str | None = None
 
 
 class Adapter(Protocol):
@@ -79,13 +82,22 @@ class Signer(Protocol):
         ...
 
 
+_NEVER: Final = {
+    "stream": "answers are read whole",
+    "stream_options": "answers are read whole",
+    "model": "the name of the model is `model`, beside `params`",
+    "messages": "the prompt says them",
+}
+"""Parameters that no API is sent from a suite, and why."""
+
+
 def choose_params(model: Model, prompt: Prompt, untaken: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the parameters of a prompt and a model that an API takes, and the names of those that are left out.
 
     Parameters
     ----------
     untaken : mapping of str to str
-        Parameters that the API does not take, each with the reason.
+        Parameters that the API does not take, each with the reason; those that are never sent need not be among them.
 
     Raises
     ------
@@ -98,11 +110,11 @@ def choose_params(model: Model, prompt: Prompt, untaken: Mapping[str, str]) -> t
     >>> choose_params(model, Prompt(name="p", messages=()), {"top_k": "OpenAI has none"})
     ({'top_p': 1}, ('top_k',))
     """
-    params = {**prompt.params, **model.params}
-    dropped = tuple(name for name in params if name in untaken)
+    params, refused = {**prompt.params, **model.params}, {**_NEVER, **untaken}
+    dropped = tuple(name for name in params if name in refused)
     if dropped and model.on_unsupported == "error":
-        raise refuse_param(model, prompt, dropped[0], untaken[dropped[0]])
-    return {name: value for name, value in params.items() if name not in untaken}, dropped
+        raise refuse_param(model, prompt, dropped[0], refused[dropped[0]])
+    return {name: value for name, value in params.items() if name not in refused}, dropped
 
 
 def refuse_param(model: Model, prompt: Prompt, name: str, reason: str) -> ConfigError:
@@ -115,3 +127,10 @@ def refuse_param(model: Model, prompt: Prompt, name: str, reason: str) -> Config
         value=model.params[name] if ours else prompt.params[name],
         mend="take it out, or set `on_unsupported: drop` on the model",
     )
+
+
+def refuse_images(model: Model, prompt: Prompt) -> ConfigError:
+    """Return the error for a prompt with images and an API that takes none; no image is dropped."""
+    problem = f"holds an image, and {model.provider} takes text alone ({model.id})"
+    mend = "ask a model that takes images"
+    return ConfigError(problem, file=prompt.file, field=f"prompts.{prompt.name}", mend=mend)

@@ -48,9 +48,27 @@ class Provider:
 
 
 def _chat(model: Model) -> Adapter:
+    from headgate.execute.providers.dialects import DIALECTS
     from headgate.execute.providers.openai import ChatCompletions
 
-    return ChatCompletions(simulated=model.provider == "simulated")
+    return ChatCompletions(DIALECTS[model.provider], simulated=model.provider == "simulated")
+
+
+def _azure(model: Model) -> Adapter:
+    from headgate.execute.providers.dialects import DIALECTS
+    from headgate.execute.providers.openai import ChatCompletions
+
+    return ChatCompletions(DIALECTS["azure"], api_version=model.api_version or "v1")
+
+
+def _responses(_: Model) -> Adapter:
+    from headgate.execute.providers.responses import Responses
+
+    return Responses()
+
+
+def _all_but(*features: Feature) -> frozenset[Feature]:
+    return frozenset(FEATURES) - set(features)
 
 
 def _anthropic(model: Model) -> Adapter:
@@ -108,13 +126,48 @@ PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
         supports=frozenset(FEATURES) - {"cached tokens"},
     ),
     "openai": Provider(
-        title="OpenAI chat completions",
+        title="OpenAI, chat completions",
         base_url="https://api.openai.com/v1",
         key="OPENAI_API_KEY",
         adapter=_chat,
-        supports=frozenset(FEATURES) - {"reasoning"},
     ),
+    "openai-responses": Provider(
+        title="OpenAI, responses",
+        base_url="https://api.openai.com/v1",
+        key="OPENAI_API_KEY",
+        adapter=_responses,
+        supports=_all_but("seed"),
+    ),
+    "azure": Provider(title="Azure OpenAI", key="AZURE_OPENAI_API_KEY", adapter=_azure),
+    "mistral": Provider(title="Mistral", base_url="https://api.mistral.ai/v1", key="MISTRAL_API_KEY", adapter=_chat),
+    "groq": Provider(
+        title="Groq",
+        base_url="https://api.groq.com/openai/v1",
+        key="GROQ_API_KEY",
+        adapter=_chat,
+        supports=_all_but("log probabilities"),
+    ),
+    "together": Provider(
+        title="Together AI",
+        base_url="https://api.together.xyz/v1",
+        key="TOGETHER_API_KEY",
+        adapter=_chat,
+        supports=_all_but("cached tokens"),
+    ),
+    "openrouter": Provider(
+        title="OpenRouter", base_url="https://openrouter.ai/api/v1", key="OPENROUTER_API_KEY", adapter=_chat
+    ),
+    "deepseek": Provider(
+        title="DeepSeek",
+        base_url="https://api.deepseek.com",
+        key="DEEPSEEK_API_KEY",
+        adapter=_chat,
+        supports=_all_but("images", "structured output", "seed"),
+    ),
+    "vllm": Provider(title="vLLM", adapter=_chat),
+    "tgi": Provider(title="Text Generation Inference", adapter=_chat, supports=_all_but("reasoning", "cached tokens")),
+    "llama-cpp": Provider(title="llama.cpp server", adapter=_chat),
     "openai-compatible": Provider(title="any other server of chat completions", adapter=_chat),
-    "python": Provider(title="a Python callable", adapter=None, supports=frozenset(FEATURES) - {"images"}),
+    "python": Provider(title="a Python callable", adapter=None),
     "simulated": Provider(title="the simulated provider", adapter=_chat, supports=frozenset({"text", "seed"})),
 }

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.providers.openai import decode, encode, encode_frame
+from headgate.execute.providers.completion import decode
 from headgate.execute.retry import ACTIONS
 from headgate.execute.transport import Response
 
@@ -102,10 +101,25 @@ def test_tool_calls_without_content():
     assert json.loads(outcome.tool_calls_json or "") == [call]
 
 
-def test_tool_arguments_as_an_object():
-    call = {"id": "c", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
-    outcome = answer(with_message(content="", tool_calls=[call]))
-    assert json.loads(outcome.tool_calls_json or "")[0]["function"]["arguments"] == {"a": 1}
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"tool_calls": [{"id": "c", "type": "function", "function": {"name": "add", "arguments": {"a": 1}}}]},
+        {"tool_calls": [{"id": "c", "function": {"name": "add", "arguments": '{"a":1}'}}]},
+        {"tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "add", "input": '{"a":1}'}}]},
+    ],
+)
+def test_tool_calls_have_one_form(message: dict[str, Any]):
+    outcome = answer(with_message(content="", **message))
+    wanted = [{"id": "c", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}]
+    assert json.loads(outcome.tool_calls_json or "") == wanted
+
+
+def test_a_function_call_of_old():
+    message = {"content": None, "function_call": {"name": "add", "arguments": "{}"}}
+    outcome = answer(with_choice(message=message, finish_reason="function_call"))
+    assert outcome.stop_reason == "tool_calls"
+    assert json.loads(outcome.tool_calls_json or "")[0]["function"] == {"name": "add", "arguments": "{}"}
 
 
 @pytest.mark.parametrize("calls", [[], None])
@@ -116,6 +130,7 @@ def test_no_tool_calls(calls: list[Any] | None):
 def test_a_refusal_is_an_answer():
     outcome = answer(with_message(content=None, refusal="I'm sorry, I can't."))
     assert (outcome.status, outcome.output, outcome.input_tokens) == ("refused", "I'm sorry, I can't.", 19)
+    assert outcome.stop_reason == "refusal"
 
 
 @pytest.mark.parametrize("refusal", [None, ""])
@@ -154,6 +169,70 @@ def test_content_in_parts():
     assert answer(with_message(content=parts)).output == "42"
 
 
+@pytest.mark.parametrize(
+    "thinking", ["6 times 7", [{"type": "text", "text": "6 times"}, {"type": "text", "text": " 7"}]]
+)
+def test_thoughts_among_the_parts(thinking: Any):
+    """Mistral's reasoning models answer so."""
+    parts = [{"type": "thinking", "thinking": thinking, "closed": True}, {"type": "text", "text": "42"}]
+    outcome = answer(with_message(content=parts))
+    assert (outcome.output, outcome.reasoning) == ("42", "6 times 7")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("stop", "stop"), ("eos", "stop"), ("eos_token", "stop"), ("stop_sequence", "stop"), ("length", "length"),
+        ("model_length", "length"), ("tool_calls", "tool_calls"), ("something new", "something new"), (None, None),
+    ],
+)  # fmt: skip
+def test_why_an_answer_ended(said: str | None, meant: str | None):
+    outcome = answer(with_choice(message={"content": "4"}, finish_reason=said))
+    assert (outcome.status, outcome.stop_reason) == ("ok", meant)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"), [("insufficient_system_resource", "overloaded"), ("abort", "transient"), ("error", "transient")]
+)
+def test_an_answer_that_the_server_broke_off_is_none(reason: str, kind: str):
+    outcome = failure(with_choice(message={"content": "so f"}, finish_reason=reason))
+    assert (outcome.kind, outcome.http_status) == (kind, 200)
+    assert reason in outcome.message
+
+
+TOKENS = [
+    {"token": "4", "logprob": -0.25, "bytes": [52], "top_logprobs": [{"token": "4", "logprob": -0.25, "bytes": [52]}]},
+    {"token": "2", "logprob": -1.5, "bytes": None, "top_logprobs": []},
+]
+CANONICAL = [
+    {"token": "4", "logprob": -0.25, "top": [{"token": "4", "logprob": -0.25}]},
+    {"token": "2", "logprob": -1.5},
+]
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "wanted"),
+    [
+        ({"content": TOKENS, "refusal": None}, CANONICAL),
+        ({"content": None, "refusal": TOKENS}, CANONICAL),
+        ({"content": [{"id": 1, **token} for token in TOKENS]}, CANONICAL),  # llama.cpp
+        (
+            {"tokens": ["4", "2"], "token_logprobs": [-0.25, -1.5], "token_ids": [1, 2]},  # Together
+            [{"token": "4", "logprob": -0.25}, {"token": "2", "logprob": -1.5}],
+        ),
+    ],
+)
+def test_log_probabilities(logprobs: Any, wanted: Any):
+    outcome = answer(with_choice(message={"content": "42"}, logprobs=logprobs))
+    assert json.loads(outcome.logprobs_json or "") == wanted
+
+
+@pytest.mark.parametrize("logprobs", [None, {}, {"content": []}, [], "x", {"content": [{"token": 1}]}])
+def test_no_log_probabilities(logprobs: Any):
+    outcome = answer(with_choice(message={"content": "42"}, logprobs=logprobs))
+    assert (outcome.output, outcome.logprobs_json) == ("42", None)
+
+
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_reasoning(name: str):
     outcome = answer(with_message(content="42", **{name: "6 times 7"}))
@@ -165,6 +244,25 @@ def test_usage_unknown_is_none(usage: Any):
     outcome = answer({**OPENAI, "usage": usage})
     assert (outcome.input_tokens, outcome.output_tokens) == (None, None)
     assert (outcome.cached_tokens, outcome.reasoning_tokens) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("usage", "cached"),
+    [
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 8}}, 8),
+        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 7, "prompt_cache_miss_tokens": 2}, 7),  # DeepSeek
+        ({"prompt_tokens": 9, "prompt_cache_hit_tokens": 7, "prompt_tokens_details": {"cached_tokens": 7}}, 7),
+        ({"prompt_tokens": 9, "queue_time": 0.1, "total_time": 0.3}, None),  # Groq
+    ],
+)
+def test_cached_tokens_are_counted_once(usage: Any, cached: int | None):
+    outcome = answer({**OPENAI, "usage": usage})
+    assert (outcome.input_tokens, outcome.cached_tokens) == (9, cached)
+
+
+def test_blank_lines_before_the_body():
+    """DeepSeek keeps a slow connection alive with them."""
+    assert answer(b"\n\n\n" + json.dumps(OPENAI).encode()).output == OPENAI["choices"][0]["message"]["content"]
 
 
 def test_unicode_comes_through():
@@ -277,6 +375,7 @@ ERRORS = [
     (408, {}, {}, "transient"),
     (409, {}, {}, "transient"),
     (424, {}, {}, "transient"),  # TGI: the generation failed
+    (498, {"type": "flex_capacity_exceeded"}, {}, "overloaded"),  # Groq
     (307, {}, {}, "invalid_request"),
 ]
 
@@ -298,6 +397,7 @@ def test_errors(status: int, detail: dict[str, Any], headers: dict[str, str], ki
         (b"upstream connect error", "upstream connect error"),
         (b"", "status 500"),
         ([{"error": {"code": 503, "message": "a list"}}], "a list"),
+        ({"object": "error", "message": {"detail": [{"msg": "extra"}]}, "type": "invalid_request_error"}, "extra"),
     ],
 )
 def test_messages_of_other_shapes(body: Any, message: str):
@@ -326,30 +426,3 @@ JSON = st.recursive(
 @given(body=JSON, status=st.sampled_from([200, 400, 402, 429, 500]))
 def test_any_json_gives_an_outcome(body: Any, status: int):
     assert isinstance(decode(response(body, status=status)), Answer | Failure)
-
-
-def test_a_request_splices_messages_and_parameters():
-    body = encode(
-        b'[{"role":"user","content":"\xc3\xa9"}]',
-        frame=encode_frame(model="m", params={"temperature": 0.0}),
-        seed=3,
-        metadata=None,
-    )
-    assert msgspec.json.decode(body) == {
-        "model": "m",
-        "messages": [{"role": "user", "content": "é"}],
-        "temperature": 0.0,
-        "seed": 3,
-    }
-
-
-def test_a_request_without_seed_and_with_metadata():
-    body = msgspec.json.decode(
-        encode(b"[]", frame=encode_frame(model="m", params={}), seed=None, metadata={"job": "j"})
-    )
-    assert body == {"model": "m", "messages": [], "metadata": {"job": "j"}}
-
-
-def test_the_jobs_seed_overrules_the_parameters():
-    body = encode(b"[]", frame=encode_frame(model="m", params={"seed": 9}), seed=1, metadata=None)
-    assert body == b'{"model":"m","messages":[],"seed":1}'
