@@ -14,6 +14,9 @@ from headgate.suite.price import Price
 
 _MILLION: Final = 1e6
 _HALF_HOURS: Final = [timedelta(minutes=30 * number) for number in range(48)]
+_PUBLISHED: Final = {"anthropic": "anthropic", "bedrock": "aws", "gemini": "google"}
+"""Providers by the names that the library has for them."""
+
 _USUAL_TIERS: Final = frozenset({None, "auto", "default", "standard"})
 _NOT_BY_TOKEN: Final = frozenset({"requests_kcount", "input_mchars", "output_reasoning_mtok", "output_citation_mtok"})
 """Published prices of what rows do not count: a model that has one of them has no price here."""
@@ -163,10 +166,10 @@ def format_usd(usd: float) -> str:
 def _find(model: Model, when: datetime) -> ModelPrice | None:
     if model.price is not None:
         return declared_price(model.price)
-    if model.provider in {"python", "simulated"}:
+    if model.provider in {"python", "simulated", "ollama"}:
         return None
     if model.base_url is None:
-        return _published(model, when, provider_id="openai")
+        return _published(model, when, provider_id=_PUBLISHED.get(model.provider, "openai"))
     if model.base_url.startswith("http://"):  # nobody who publishes prices takes keys in the clear
         return None
     return _published(model, when, provider_api_url=model.base_url)

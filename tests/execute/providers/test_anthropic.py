@@ -264,7 +264,7 @@ def test_thoughts_texts_and_calls():
     outcome = answer({**REPLY, "content": content, "stop_reason": "tool_use"})
     assert (outcome.output, outcome.reasoning, outcome.stop_reason) == ("I add them.", "Let me see.", "tool_calls")
     called = json.loads(outcome.tool_calls_json or "")
-    assert called == [{"id": "toolu_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]
+    assert called == [{"id": "toolu_1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
-from headgate.execute.endpoint import open_endpoint
-from headgate.execute.providers.bedrock import Converse
+from headgate.execute.endpoint import open_endpoint, resolve_key
 from headgate.execute.providers.bedrock_reply import decode
 from headgate.execute.transport import Request, Response
 from headgate.execute.transports import TRANSPORTS, TransportName
@@ -211,22 +210,24 @@ def test_the_bearer_token_of_the_environment_goes_to_aws_alone(monkeypatch: pyte
 
 def test_without_any_key_nothing_is_sent(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    says = r"models\.rock\.api_key: names no key; set AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK, or give"
+    says = (
+        r"s\.yaml: models\.rock\.api_key: names no key; "
+        "set AWS_SECRET_ACCESS_KEY, or AWS_BEARER_TOKEN_BEDROCK, or give `api_key`"
+    )
     with pytest.raises(ConfigError, match=says):
-        asked(a_model())
+        resolve_key(a_model(), base=Path(), file=Path("s.yaml"))
 
 
 def test_the_region_is_that_of_the_host_or_of_the_environment(monkeypatch: pytest.MonkeyPatch):
-    model = a_model().model_copy(update={"base_url": "https://bedrock-runtime.eu-west-3.amazonaws.com"})
-    adapter = adapter_of(model)
-    assert isinstance(adapter, Converse)
-    adapter.form(model, job_of(model).prompt)
-    signed = adapter.sign("https://bedrock-runtime.eu-west-3.amazonaws.com/model/m/converse", b"{}", None)
-    assert "/eu-west-3/bedrock/" in signed["authorization"]
-    assert "/us-east-1/bedrock/" in adapter.sign("http://127.0.0.1/model/m/converse", b"{}", None)["authorization"]
+    job = job_of(a_model().model_copy(update={"base_url": "https://bedrock-runtime.eu-west-3.amazonaws.com"}))
+    signed = open_endpoint(job.model, transport=Unused(), base=Path()).encode(job, 1).target.headers["authorization"]
+    assert "/eu-west-3/bedrock/" in signed
+    job = job_of(a_model().model_copy(update={"base_url": "http://127.0.0.1"}))
+    signed = open_endpoint(job.model, transport=Unused(), base=Path()).encode(job, 1).target.headers["authorization"]
+    assert "/us-east-1/bedrock/" in signed
     monkeypatch.delenv("AWS_REGION")
     with pytest.raises(ConfigError, match=r"models\.rock\.base_url: tells no region; set AWS_REGION"):
-        asked(a_model().model_copy(update={"base_url": "http://127.0.0.1"}))
+        resolve_key(job.model, base=Path())
 
 
 # Answers
@@ -257,7 +258,7 @@ def test_thoughts_and_calls():
     outcome = answer({**REPLY, "output": {"message": {"content": content}}, "stopReason": "tool_use", "trace": None})
     assert (outcome.reasoning, outcome.output, outcome.stop_reason) == ("Hm.", "So:", "tool_calls")
     called = json.loads(outcome.tool_calls_json or "")
-    assert called == [{"id": "t1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}]
+    assert called == [{"id": "t1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}]
     assert outcome.served_model is None
 
 

@@ -222,8 +222,8 @@ def test_thoughts_and_calls():
     )
     assert (outcome.reasoning, outcome.output, outcome.stop_reason) == ("Hm.", "So:", "tool_calls")
     assert json.loads(outcome.tool_calls_json or "") == [
-        {"id": "f1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}},
-        {"type": "function", "function": {"name": "x", "arguments": "{}"}},
+        {"id": "f1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}},
+        {"id": None, "type": "function", "function": {"name": "x", "arguments": "{}"}},
     ]
 
 

@@ -163,7 +163,7 @@ def test_calls_and_log_probabilities():
     outcome = answer({**REPLY, "message": message, "logprobs": tokens})
     assert (outcome.output, outcome.stop_reason) == ("", "tool_calls")
     assert json.loads(outcome.tool_calls_json or "") == [
-        {"type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+        {"id": None, "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}}
     ]
     assert json.loads(outcome.logprobs_json or "") == [
         {"token": "4", "logprob": -0.1, "top": [{"token": "4", "logprob": -0.1}]},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.error_body import MALFORMED
-from headgate.execute.providers.chat import ToolCall, encode_calls, joined
+from headgate.execute.providers.canonical import encode_tool_calls
+from headgate.execute.providers.chat import joined
 from headgate.execute.retry import classify, with_request
 from headgate.execute.transport import Response
 
@@ -27,7 +28,7 @@ class _Block(msgspec.Struct, gc=False):
     thinking: str | None = None
     id: str | None = None
     name: str | None = None
-    input: msgspec.Raw = msgspec.Raw(b"{}")
+    input: Any = {}
 
 
 class _StopDetails(msgspec.Struct, gc=False):
@@ -75,11 +76,7 @@ def _answer(reply: _Reply, response: Response, request_id: str | None) -> Answer
     usage, refused = reply.usage or _NO_USAGE, reply.stop_reason == "refusal"
     written, cached = usage.cache_creation_input_tokens, usage.cache_read_input_tokens
     explained = reply.stop_details.explanation if reply.stop_details else None
-    calls = [
-        ToolCall(id=block.id, name=block.name, arguments=block.input)
-        for block in reply.content
-        if block.type == "tool_use"
-    ]
+    calls = [(block.id, block.name, block.input) for block in reply.content if block.type == "tool_use"]
     return Answer(
         status="refused" if refused else "ok",
         output=joined(block.text for block in reply.content) or (explained if refused else None),
@@ -94,5 +91,5 @@ def _answer(reply: _Reply, response: Response, request_id: str | None) -> Answer
         ttfb_s=response.ttfb_s,
         served_model=reply.model,
         request_id=request_id or reply.id,
-        tool_calls_json=encode_calls(calls),
+        tool_calls_json=encode_tool_calls(calls),
     )

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from headgate.errors import ConfigError
 from headgate.execute.providers.sigv4 import Credentials
-from headgate.execute.secret import Secret
 from headgate.suite.model import Model
 
 BEARER: Final = "AWS_BEARER_TOKEN_BEDROCK"
@@ -24,18 +23,18 @@ def read_credentials(model: Model) -> Credentials:
     Raises
     ------
     ConfigError
-        If it is not there.
+        If it is not there, or nothing tells the region that a signature is for.
     """
     found = {name: os.environ.get(name, "").strip() for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     missing = [name for name, value in found.items() if not value]
     if missing:
         mend = f"set {' and '.join(missing)}, or {BEARER}, or give `api_key`"
         raise ConfigError("names no key", field=f"models.{model.id}.api_key", mend=mend)
-    token = os.environ.get("AWS_SESSION_TOKEN", "").strip()
+    if read_region(model.base_url) is None:
+        raise ConfigError("tells no region", field=f"models.{model.id}.base_url", mend="set AWS_REGION")
     key_id, secret = found.values()
-    return Credentials(
-        access_key_id=key_id, secret_access_key=Secret(secret), session_token=Secret(token) if token else None
-    )
+    token = os.environ.get("AWS_SESSION_TOKEN", "").strip()
+    return Credentials(access_key_id=key_id, secret_access_key=secret, session_token=token or None)
 
 
 def read_region(url: str | None) -> str | None:

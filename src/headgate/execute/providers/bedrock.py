@@ -9,10 +9,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers.adapter import Form
-from headgate.execute.providers.aws import read_credentials, read_region
+from headgate.execute.providers.aws import read_region
 from headgate.execute.providers.bedrock_reply import decode
 from headgate.execute.providers.chat import (
     SYSTEM,
@@ -67,27 +66,13 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 class Converse:
-    """The adapter of this API.
-
-    Parameters
-    ----------
-    bearer : bool
-        A key is sent; else requests are signed with that of the environment.
-    """
+    """The adapter of this API: requests carry a bearer token, or are signed."""
 
     sends_seed = False
     api_version: str | None = None
 
-    def __init__(self, *, bearer: bool = False) -> None:
-        self._bearer = bearer
-        self._credentials: Credentials | None = None
-
     def form(self, model: Model, prompt: Prompt) -> Form:
         """Return what the requests of a prompt to a model share."""
-        if not self._bearer and self._credentials is None:
-            self._credentials = read_credentials(model)
-            if read_region(model.base_url) is None:
-                raise ConfigError("tells no region", field=f"models.{model.id}.base_url", mend="set AWS_REGION")
         reader = ParamReader(model, prompt, untaken=_UNTAKEN, own=_OWN)
         body: dict[str, Any] = {}
         inference: dict[str, Any] = reader.renamed(_SAMPLING)
@@ -120,21 +105,20 @@ class Converse:
 
     def decode(self, response: Response) -> Answer | Failure:
         """Return what a response says; see :func:`decode`."""
-        token = self._credentials.session_token if self._credentials else None
-        if token is not None and (shown := token.reveal().encode()) in response.body:
-            response = msgspec.structs.replace(response, body=response.body.replace(shown, b"***"))
         return decode(response)
 
     def headers(self, key: Secret | None) -> Mapping[str, str]:
-        """Return the headers of every request; the key, where there is one, is a bearer token."""
-        return _HEADERS if key is None else {**_HEADERS, "authorization": f"Bearer {key.reveal()}"}
+        """Return the headers of every request, a bearer token among them."""
+        if key is None or isinstance(key, Credentials):
+            return _HEADERS
+        return {**_HEADERS, "authorization": f"Bearer {key.reveal()}"}
 
     def sign(self, url: str, body: bytes, key: Secret | None) -> Mapping[str, str]:
         """Return the headers that sign a request; none where a bearer token goes with it."""
-        if key is not None or self._credentials is None:
+        if not isinstance(key, Credentials):
             return {}
         region, now = read_region(url) or "", datetime.now(UTC)
-        return sign(url, body, _SIGNED, credentials=self._credentials, region=region, service=_SERVICE, now=now)
+        return sign(url, body, _SIGNED, credentials=key, region=region, service=_SERVICE, now=now)
 
 
 def _tool_config(reader: ParamReader) -> dict[str, Any]:

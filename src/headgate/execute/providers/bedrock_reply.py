@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from headgate.execute.answer import Answer, Failure, FailureKind
 from headgate.execute.error_body import MALFORMED
-from headgate.execute.providers.chat import ToolCall, encode_calls, joined
+from headgate.execute.providers.canonical import encode_tool_calls
+from headgate.execute.providers.chat import joined
 from headgate.execute.retry import classify, with_request
 from headgate.execute.transport import Response
 
@@ -40,7 +41,7 @@ _NO_MODEL: Final = ("model identifier is invalid", "on-demand throughput isn")
 class _ToolUse(msgspec.Struct, gc=False, rename="camel"):
     tool_use_id: str | None = None
     name: str | None = None
-    input: msgspec.Raw = msgspec.Raw(b"{}")
+    input: Any = {}
 
 
 class _ReasoningText(msgspec.Struct, gc=False):
@@ -136,11 +137,7 @@ def _answer(reply: _Reply, response: Response, request_id: str | None) -> Answer
     cached, written = usage.cache_read_input_tokens, usage.cache_write_input_tokens
     stop_reason = _STOPS.get(reply.stop_reason or "", reply.stop_reason)
     router = reply.trace.prompt_router if reply.trace else None
-    calls = [
-        ToolCall(id=block.tool_use.tool_use_id, name=block.tool_use.name, arguments=block.tool_use.input)
-        for block in blocks
-        if block.tool_use is not None
-    ]
+    uses = [block.tool_use for block in blocks if block.tool_use is not None]
     return Answer(
         status="refused" if stop_reason == "content_filter" else "ok",
         output=joined(block.text for block in blocks),
@@ -154,7 +151,7 @@ def _answer(reply: _Reply, response: Response, request_id: str | None) -> Answer
         ttfb_s=response.ttfb_s,
         served_model=router.invoked_model_id if router else None,
         request_id=request_id,
-        tool_calls_json=encode_calls(calls),
+        tool_calls_json=encode_tool_calls((use.tool_use_id, use.name, use.input) for use in uses),
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from headgate.execute.providers.adapter import Adapter
+from headgate.execute.secret import Secret
 from headgate.suite.model import Model, ProviderName
 
 Feature = Literal[
@@ -33,6 +33,8 @@ class Provider:
         alone, or, where it has none, to the one that the suite names.
     key_needed : bool
         Refuse to start where that variable is not set; else go without a key.
+    other_key : callable, optional
+        Reads what a model without any of these is asked with: a key that is found in a way of its own, and is not sent.
     adapter : callable, optional
         Makes the adapter for a model; it imports its module when it is called. None: it speaks no HTTP.
     supports : frozenset of str
@@ -43,6 +45,7 @@ class Provider:
     base_url: str | None = None
     key: str | None = None
     key_needed: bool = True
+    other_key: Callable[[Model], Secret] | None = None
     adapter: Callable[[Model], Adapter] | None
     supports: frozenset[Feature] = frozenset(FEATURES)
 
@@ -77,11 +80,16 @@ def _anthropic(model: Model) -> Adapter:
     return Messages(api_version=model.api_version)
 
 
-def _bedrock(model: Model) -> Adapter:
-    from headgate.execute.providers.aws import BEARER
+def _bedrock(_: Model) -> Adapter:
     from headgate.execute.providers.bedrock import Converse
 
-    return Converse(bearer=model.api_key is not None or (model.base_url is None and bool(os.environ.get(BEARER))))
+    return Converse()
+
+
+def _aws_key(model: Model) -> Secret:
+    from headgate.execute.providers.aws import read_credentials
+
+    return read_credentials(model)
 
 
 def _gemini(model: Model) -> Adapter:
@@ -90,7 +98,7 @@ def _gemini(model: Model) -> Adapter:
     return GenerateContent(api_version=model.api_version)
 
 
-def _ollama(model: Model) -> Adapter:  # noqa: ARG001 - nothing of it is needed
+def _ollama(_: Model) -> Adapter:
     from headgate.execute.providers.ollama import OllamaChat
 
     return OllamaChat()
@@ -102,15 +110,16 @@ PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
         base_url="https://api.anthropic.com",
         key="ANTHROPIC_API_KEY",
         adapter=_anthropic,
-        supports=frozenset(FEATURES) - {"log probabilities", "seed"},
+        supports=_all_but("log probabilities", "seed"),
     ),
     "bedrock": Provider(
         title="Amazon Bedrock Converse",
         base_url="https://bedrock-runtime.{AWS_REGION}.amazonaws.com",
         key="AWS_BEARER_TOKEN_BEDROCK",
         key_needed=False,
+        other_key=_aws_key,
         adapter=_bedrock,
-        supports=frozenset(FEATURES) - {"log probabilities", "seed"},
+        supports=_all_but("log probabilities", "seed"),
     ),
     "gemini": Provider(
         title="Google Gemini",
@@ -123,7 +132,7 @@ PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
         base_url="http://localhost:11434",
         key_needed=False,
         adapter=_ollama,
-        supports=frozenset(FEATURES) - {"cached tokens"},
+        supports=_all_but("cached tokens"),
     ),
     "openai": Provider(
         title="OpenAI, chat completions",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -15,7 +15,6 @@ SYSTEM: Final = frozenset({"system", "developer"})
 """Roles whose messages stand apart from the conversation where an API has a place for them."""
 
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
-_ENCODER: Final = msgspec.json.Encoder()
 
 
 class ImageUrl(msgspec.Struct, gc=False):
@@ -85,33 +84,6 @@ def unknown_part(job: Job, part: Part, *, takes: str) -> ConfigError:
     )
 
 
-class ToolCall(msgspec.Struct, gc=False):
-    """A call of a tool that an answer makes."""
-
-    name: str | None
-    arguments: msgspec.Raw | str
-    """As JSON."""
-
-    id: str | None = None
-
-
-def encode_calls(calls: Sequence[ToolCall]) -> str | None:
-    r"""Return the calls of an answer in OpenAI's form, as JSON; None where it makes none.
-
-    Examples
-    --------
-    >>> encode_calls([ToolCall(name="add", arguments=msgspec.Raw(b'{"a": 1}'))])
-    '[{"type":"function","function":{"name":"add","arguments":"{\\"a\\": 1}"}}]'
-    """
-    return _ENCODER.encode([_call(call) for call in calls]).decode() if calls else None
-
-
-def _call(call: ToolCall) -> dict[str, Any]:
-    arguments = call.arguments if isinstance(call.arguments, str) else bytes(call.arguments).decode()
-    named = {} if call.id is None else {"id": call.id}
-    return {**named, "type": "function", "function": {"name": call.name, "arguments": arguments}}
-
-
 def joined(texts: Iterator[str | None]) -> str | None:
     """Return texts as one; None where there is none, which is not an empty one.
 
@@ -122,31 +94,3 @@ def joined(texts: Iterator[str | None]) -> str | None:
     """
     found = [text for text in texts if text is not None]
     return "".join(found) if found else None
-
-
-Logprob = tuple[str, float | None]
-"""A token and its log probability."""
-
-
-def encode_logprobs(chosen: Sequence[Logprob], tops: Sequence[Sequence[Logprob]]) -> str:
-    """Return log probabilities in the form of a row: a JSON list, one entry for each token of the answer.
-
-    Parameters
-    ----------
-    chosen : sequence of (token, log probability)
-        What the answer is made of.
-    tops : sequence of sequences
-        For each of these the likeliest tokens, where the server tells them.
-
-    Examples
-    --------
-    >>> encode_logprobs([("4", -0.1)], [[("4", -0.1), ("5", -2.5)]])
-    '[{"token":"4","logprob":-0.1,"top":[{"token":"4","logprob":-0.1},{"token":"5","logprob":-2.5}]}]'
-    >>> encode_logprobs([("4", -0.1)], [])
-    '[{"token":"4","logprob":-0.1}]'
-    """
-    rows: list[dict[str, Any]] = [{"token": token, "logprob": logprob} for token, logprob in chosen]
-    for row, top in zip(rows, tops, strict=False):
-        if top:
-            row["top"] = [{"token": token, "logprob": logprob} for token, logprob in top]
-    return _ENCODER.encode(rows).decode()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.error_body import MALFORMED
-from headgate.execute.providers.chat import ToolCall, encode_calls, encode_logprobs, joined
+from headgate.execute.providers.canonical import TokenLogprob, encode_logprobs, encode_tool_calls
+from headgate.execute.providers.chat import joined
 from headgate.execute.retry import classify
 from headgate.execute.transport import Response
 
@@ -32,7 +33,7 @@ _FILTERED: Final = frozenset(
 class _Call(msgspec.Struct, gc=False):
     id: str | None = None
     name: str | None = None
-    args: msgspec.Raw = msgspec.Raw(b"{}")
+    args: Any = {}
 
 
 class _Part(msgspec.Struct, gc=False, rename="camel"):
@@ -47,7 +48,7 @@ class _Content(msgspec.Struct, gc=False):
 
 class _Token(msgspec.Struct, gc=False, rename="camel"):
     token: str = ""
-    log_probability: float | None = None
+    log_probability: float = 0.0
 
 
 class _Tokens(msgspec.Struct, gc=False):
@@ -129,11 +130,7 @@ def decode(response: Response) -> Answer | Failure:
 
 def _answer(reply: _Reply, candidate: _Candidate, response: Response) -> Answer:
     usage, parts = reply.usage_metadata or _NO_USAGE, candidate.content.parts if candidate.content else []
-    calls = [
-        ToolCall(id=part.function_call.id, name=part.function_call.name, arguments=part.function_call.args)
-        for part in parts
-        if part.function_call is not None
-    ]
+    calls = [part.function_call for part in parts if part.function_call is not None]
     refused = candidate.finish_reason in _FILTERED
     text = joined(part.text for part in parts if not part.thought)
     return Answer(
@@ -149,7 +146,7 @@ def _answer(reply: _Reply, candidate: _Candidate, response: Response) -> Answer:
         ttfb_s=response.ttfb_s,
         served_model=reply.model_version,
         request_id=reply.response_id,
-        tool_calls_json=encode_calls(calls),
+        tool_calls_json=encode_tool_calls((call.id, call.name, call.args) for call in calls),
         logprobs_json=_logprobs(candidate.logprobs_result),
     )
 
@@ -165,6 +162,8 @@ def _stop_reason(reason: str | None, *, calls: bool) -> str | None:
 def _logprobs(result: _Logprobs | None) -> str | None:
     if result is None:
         return None
-    tops = [[(top.token, top.log_probability) for top in tokens.candidates] for tokens in result.top_candidates]
-    chosen = [(token.token, token.log_probability) for token in result.chosen_candidates]
-    return encode_logprobs(chosen, tops)
+    tops = [[TokenLogprob(top.token, top.log_probability) for top in each.candidates] for each in result.top_candidates]
+    return encode_logprobs(
+        TokenLogprob(token.token, token.log_probability, tops[place] if place < len(tops) else [])
+        for place, token in enumerate(result.chosen_candidates)
+    )

@@ -10,11 +10,9 @@ import msgspec
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.error_body import MALFORMED
 from headgate.execute.providers.adapter import Form
+from headgate.execute.providers.canonical import TokenLogprob, encode_logprobs, encode_tool_calls
 from headgate.execute.providers.chat import (
     Message,
-    ToolCall,
-    encode_calls,
-    encode_logprobs,
     read_image,
     read_messages,
     unknown_part,
@@ -45,7 +43,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 class _Function(msgspec.Struct, gc=False):
     name: str | None = None
-    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+    arguments: Any = {}
 
 
 class _ToolCall(msgspec.Struct, gc=False):
@@ -61,8 +59,8 @@ class _Message(msgspec.Struct, gc=False):
 
 class _Token(msgspec.Struct, gc=False):
     token: str = ""
-    logprob: float | None = None
-    top_logprobs: list[_Token] | None = None
+    logprob: float = 0.0
+    top_logprobs: list[_Token] = []
 
 
 class _Reply(msgspec.Struct, gc=False):
@@ -131,11 +129,8 @@ def decode(response: Response) -> Answer | Failure:
         reply = _DECODER.decode(response.body)
     except MALFORMED:
         return classify(200, response.headers, response.body)
-    calls = [
-        ToolCall(id=call.id, name=call.function.name, arguments=call.function.arguments)
-        for call in reply.message.tool_calls or ()
-        if call.function is not None
-    ]
+    functions = [(call.id, call.function) for call in reply.message.tool_calls or () if call.function is not None]
+    calls = [(id_, function.name, function.arguments) for id_, function in functions]
     return Answer(
         output=reply.message.content,
         http_status=200,
@@ -145,16 +140,16 @@ def decode(response: Response) -> Answer | Failure:
         output_tokens=reply.eval_count,
         ttfb_s=response.ttfb_s,
         served_model=reply.model,
-        tool_calls_json=encode_calls(calls),
+        tool_calls_json=encode_tool_calls(calls),
         logprobs_json=_logprobs(reply.logprobs),
     )
 
 
 def _logprobs(tokens: list[_Token] | None) -> str | None:
-    if tokens is None:
-        return None
-    tops = [[(top.token, top.logprob) for top in token.top_logprobs or ()] for token in tokens]
-    return encode_logprobs([(token.token, token.logprob) for token in tokens], tops)
+    return encode_logprobs(
+        TokenLogprob(token.token, token.logprob, [TokenLogprob(top.token, top.logprob) for top in token.top_logprobs])
+        for token in tokens or ()
+    )
 
 
 def _message(message: Message, job: Job) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -16,19 +15,22 @@ _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """Whose requests they are.
+class Credentials(Secret):
+    """Whose requests they are; as a key it shows the part of it that is sent, if any is.
 
-    Attributes
+    Parameters
     ----------
-    session_token : Secret, optional
-        Goes with a key that lasts for a session alone.
+    session_token : str, optional
+        Goes with a key that lasts for a session alone; it is sent, the secret key never is.
     """
 
-    access_key_id: str
-    secret_access_key: Secret
-    session_token: Secret | None = None
+    __slots__ = ("access_key_id", "secret_access_key", "session_token")
+
+    def __init__(self, *, access_key_id: str, secret_access_key: str, session_token: str | None = None) -> None:
+        super().__init__(session_token or secret_access_key)
+        self.access_key_id = access_key_id
+        self.secret_access_key = Secret(secret_access_key)
+        self.session_token = None if session_token is None else Secret(session_token)
 
 
 def sign(
@@ -56,7 +58,7 @@ def sign(
 
     Examples
     --------
-    >>> known = Credentials(access_key_id="AKID", secret_access_key=Secret("secret"))
+    >>> known = Credentials(access_key_id="AKID", secret_access_key="secret")
     >>> made = sign("https://h/model/a%3A0/converse", b"{}", {}, credentials=known, region="eu-west-1",
     ...             service="bedrock", now=datetime(2026, 11, 26, tzinfo=UTC))
     >>> made["x-amz-date"], made["authorization"][:68]
