@@ -21,6 +21,9 @@ _NOT_BY_TOKEN: Final = frozenset({"requests_kcount", "input_mchars", "output_rea
 _PUBLISHERS: Final[Mapping[str, str]] = {
     "openai": "openai",
     "openai-responses": "openai",
+    "anthropic": "anthropic",
+    "bedrock": "aws",
+    "gemini": "google",
     "mistral": "mistral",
     "groq": "groq",
     "together": "together",
@@ -174,7 +177,7 @@ def format_usd(usd: float) -> str:
 def _find(model: Model, when: datetime) -> ModelPrice | None:
     if model.price is not None:
         return declared_price(model.price)
-    if model.provider in {"python", "simulated"}:
+    if model.provider in {"python", "simulated", "ollama"}:
         return None
     if model.base_url is None:
         publisher = _PUBLISHERS.get(model.provider)

@@ -90,13 +90,22 @@ def openai(code: Any, named: str | None = None, message: str = "why", **more: An
     return {"error": {"message": message, "type": named, "param": None, "code": code, **more}}
 
 
-def anthropic(named: str, error_code: str | None = None) -> dict[str, Any]:
+def anthropic(
+    named: str, error_code: str | None = None, message: str = "This request would exceed your account's limit."
+) -> dict[str, Any]:
     details = None if error_code is None else {"error_visibility": "user_facing", "error_code": error_code}
-    error = {"details": details, "type": named, "message": "This request would exceed your account's limit."}
+    error = {"details": details, "type": named, "message": message}
     return {"type": "error", "error": error, "request_id": "req_011"}
 
 
-def gemini(*quota_ids: str, code: int = 429, delay: str | None = None, reason: str | None = None) -> dict[str, Any]:
+def gemini(
+    *quota_ids: str,
+    code: int = 429,
+    delay: str | None = None,
+    reason: str | None = None,
+    status: str = "RESOURCE_EXHAUSTED",
+    message: str = "You exceeded your current quota, please check your plan and billing details.",
+) -> dict[str, Any]:
     """Return an error of Google's kind, its details in the order in which they come."""
     details: list[dict[str, Any]] = []
     google = "type.googleapis.com/google.rpc."
@@ -111,8 +120,7 @@ def gemini(*quota_ids: str, code: int = 429, delay: str | None = None, reason: s
     details.append({"@type": google + "Help", "links": [{"description": "quotas", "url": "https://ai.google.dev"}]})
     if delay is not None:
         details.append({"@type": google + "RetryInfo", "retryDelay": delay})
-    message = "You exceeded your current quota, please check your plan and billing details."
-    return {"error": {"code": code, "message": message, "status": "RESOURCE_EXHAUSTED", "details": details}}
+    return {"error": {"code": code, "message": message, "status": status, "details": details}}
 
 
 def openrouter(code: int, message: str = "why", **metadata: Any) -> dict[str, Any]:
@@ -121,6 +129,7 @@ def openrouter(code: int, message: str = "why", **metadata: Any) -> dict[str, An
 
 PER_MINUTE = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
 PER_DAY = "GenerateRequestsPerDayPerProjectPerModel-FreeTier"
+SPENT = "You have reached your specified"
 WAITS = {"retry-after": "3"}
 
 SAID = [
@@ -134,6 +143,8 @@ SAID = [
     (429, anthropic("rate_limit_error", "contract_spend_limit_reached"), {}, "quota"),
     (429, anthropic("rate_limit_error", "linked_organization_spend_limit_reached"), {}, "quota"),
     (402, anthropic("billing_error"), {}, "quota"),
+    (400, anthropic("invalid_request_error", None, f"{SPENT} API usage limits. You will regain access"), {}, "quota"),
+    (400, anthropic("invalid_request_error", None, f"{SPENT} workspace API usage limits."), {}, "quota"),
     (429, gemini(PER_DAY), {}, "quota"),
     (429, gemini(PER_MINUTE, PER_DAY, delay="45.837906927s"), {}, "quota"),
     (402, gemini(code=402), {}, "quota"),
@@ -154,6 +165,7 @@ SAID = [
     (429, anthropic("rate_limit_error", "ramp_limit_exceeded"), WAITS, "rate_limit"),
     (429, gemini(PER_MINUTE, delay="45.837906927s"), {}, "rate_limit"),
     (429, gemini(), {}, "rate_limit"),
+    (503, gemini(code=503), {}, "rate_limit"),  # a quota, whatever the status says
     (429, openai(None, "credit_limit", "You have reached the rate limit"), {}, "rate_limit"),  # Together
     (402, openrouter(402, limit_source="openrouter_in_flight_budget"), WAITS, "rate_limit"),
     (429, openrouter(429, "Rate limit exceeded: free-models-per-min."), {}, "rate_limit"),
@@ -171,6 +183,23 @@ SAID = [
     (400, openai("context_length_exceeded", "invalid_request_error"), {}, "context_length"),
     (400, openai(400, "BadRequestError", "This model's maximum context length is 4096 tokens."), {}, "context_length"),
     (400, openai(400, "exceed_context_size_error"), {}, "context_length"),  # llama.cpp
+    (
+        400,
+        gemini(
+            code=400,
+            status="INVALID_ARGUMENT",
+            message="The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+        ),
+        {},
+        "context_length",
+    ),
+    (
+        400,
+        anthropic("invalid_request_error", None, "prompt is too long: 210000 tokens > 200000 maximum"),
+        {},
+        "context_length",
+    ),
+    (400, {"error": "the input length exceeds the context length"}, {}, "context_length"),  # Ollama
     (413, openai("rate_limit_exceeded", "tokens", "Request too large"), {}, "invalid_request"),  # Groq: never fits
     (400, anthropic("invalid_request_error"), {}, "invalid_request"),
     (413, anthropic("request_too_large"), {}, "invalid_request"),
@@ -180,7 +209,7 @@ SAID = [
     (500, anthropic("api_error"), {}, "transient"),
     (504, anthropic("timeout_error"), {}, "transient"),
     (529, anthropic("overloaded_error"), {}, "overloaded"),
-    (503, gemini(code=503), {}, "overloaded"),
+    (503, gemini(code=503, status="UNAVAILABLE", message="The model is overloaded."), {}, "overloaded"),
     (503, openai("rate_limit_exceeded"), {}, "overloaded"),
     *((status, b"", {}, "transient") for status in (408, 409, 424, 425, 500, 502, 504, 507, 520, 522, 524, 599)),
     (200, b"{}", {}, "bad_response"),
@@ -197,7 +226,8 @@ def test_what_servers_say(status: int, body: Any, headers: dict[str, str], kind:
     if headers:
         assert failure.retry_after_s == 3.0
     if isinstance(body, dict) and "error" in body:
-        assert failure.message == body["error"]["message"]
+        said = body["error"]
+        assert failure.message == (said if isinstance(said, str) else said["message"])
         assert classify(status, headers, msgspec.json.encode([body])) == failure  # Gemini gives a list
 
 

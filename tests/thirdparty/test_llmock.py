@@ -30,6 +30,10 @@ def llmock(tmp_path):
         {"match": {"userMessage": f"What is {n} + 1?"}, "response": {"content": f"The answer is {n + 1}."}}
         for n in range(50)
     ]
+    call = {"name": "add", "arguments": '{"a": 1}'}
+    fixtures.append(
+        {"match": {"userMessage": "Add 1."}, "response": {"toolCalls": [call], "reasoning": "It is a sum."}}
+    )
     (tmp_path / "fixtures.json").write_text(json.dumps({"fixtures": fixtures}))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -92,3 +96,60 @@ def test_a_suite_runs_against_llmock(llmock, tmp_path):
     assert hg.scan_scores(run).collect()["value"].mean() == 1.0
     assert hg.gate(run).verdict == "pass"
     assert hg.verify(run.path) == []
+
+
+VENDORS = {
+    "anthropic": {"params": {"max_tokens": 100}},
+    "bedrock": {},
+    "gemini": {},
+    "ollama": {},
+}
+
+
+@pytest.mark.parametrize("provider", VENDORS)
+def test_other_apis_run_against_llmock(provider, llmock, tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "A_KEY"):
+        monkeypatch.setenv(name, "unchecked")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    key = {} if provider in {"bedrock", "ollama"} else {"api_key": "env:A_KEY"}
+    model = {"id": "m", "provider": provider, "base_url": llmock.removesuffix("/v1"), "max_attempts": 20, **key}
+    suite = hg.Suite(
+        name="llmock",
+        items=[{"id": f"q{n}", "question": f"What is {n} + 1?", "target": n + 1} for n in range(50)],
+        prompts={"plain": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "{{ question }}"}]},
+        models=[{**model, **VENDORS[provider]}],
+        scorers=[{"name": "correct", "type": "numeric"}],
+        gates=[{"metric": "correct", "min": 0.9}],
+    )
+    run = hg.run(suite, out=tmp_path / "run")
+    assert run.counts == {"ok": 50, "error": 0, "refused": 0}
+    results = hg.scan(run).collect()
+    assert results["attempts"].sum() > 50, "no fault was dealt"
+    assert set(results["stop_reason"]) == {"stop"}
+    assert results["seed_sent"].all() == (provider in {"gemini", "ollama"})
+    assert hg.scan_scores(run).collect()["value"].mean() == 1.0
+    assert hg.verify(run.path) == []
+
+
+TOOL = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+
+
+@pytest.mark.parametrize("provider", VENDORS)
+def test_tools_and_reasoning_of_other_apis(provider, llmock, tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "unchecked")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    model = {"id": "m", "provider": provider, "base_url": llmock.removesuffix("/v1"), "max_attempts": 20}
+    params = {**VENDORS[provider].get("params", {}), "tools": [TOOL]}
+    suite = hg.Suite(
+        name="llmock",
+        items=[{"id": "q", "target": "x"}],
+        prompts={"plain": "Add 1."},
+        models=[{**model, "params": params}],
+        scorers=[{"name": "empty", "type": "exact_match"}],
+    )
+    (row,) = hg.scan(hg.run(suite, out=tmp_path / "run")).collect().to_dicts()
+    assert (row["status"], row["stop_reason"]) == ("ok", "tool_calls")
+    ((call,), reasoning) = json.loads(row["tool_calls_json"]), row["reasoning"]
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("add", {"a": 1})
+    assert reasoning in {"It is a sum.", None}

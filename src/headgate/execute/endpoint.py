@@ -298,13 +298,20 @@ def resolve_key(model: Model, *, base: Path, file: Path | None = None) -> Secret
     if model.provider in {"python", "simulated"}:
         return None
     record, reference = PROVIDERS[model.provider], model.api_key
-    if reference is None and record.key is not None and (model.base_url is None or record.base_url is None):
-        if not record.key_needed and not os.environ.get(record.key):
-            return None
+    at_home = record.key is not None and (model.base_url is None or record.base_url is None)
+    if reference is None and at_home and (record.key_needed or os.environ.get(record.key or "")):
         reference = f"env:{record.key}"
     if reference is None:
-        return None
+        return _other_key(model, file=file)
     return resolve_secret(reference, base=base, field=f"models.{model.id}.api_key", file=file)
+
+
+def _other_key(model: Model, *, file: Path | None) -> Secret | None:
+    read = PROVIDERS[model.provider].other_key
+    try:
+        return None if read is None else read(model)
+    except ConfigError as error:
+        raise error.placed(file) from None
 
 
 def _variable(name: str, field: str, file: Path | None) -> str:

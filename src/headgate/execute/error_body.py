@@ -22,8 +22,8 @@ class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     code : str, optional
         Its own code; for some servers the HTTP status.
     words : frozenset of str
-        All by which it names the error: code, type, reasons, the keys of OpenRouter's metadata that tell one 403 from
-        another, and ``PerDay`` for the quota of a day.
+        All by which it names the error: code, type, status, reasons, the keys of OpenRouter's metadata that tell one
+        403 from another, and ``PerDay`` for the quota of a day.
     retry_after_s : float, optional
         What it asks to wait, where that stands in the body.
     """
@@ -73,6 +73,7 @@ class _Error(msgspec.Struct):
     message: str | None = None
     type: str | None = None
     code: str | int | None = None
+    status: str | int | None = None
     details: msgspec.Raw = _NULL
     metadata: msgspec.Raw = _NULL
 
@@ -85,7 +86,8 @@ class _Body(msgspec.Struct):
 
 def _read(error: _Error) -> ErrorBody:
     details, code = _details(error.details), None if error.code is None else str(error.code)
-    words = {code, error.type, *(each.error_code for each in details), *(each.reason for each in details)}
+    status = error.status if isinstance(error.status, str) else None
+    words = {code, error.type, status, *(each.error_code for each in details), *(each.reason for each in details)}
     if any("PerDay" in violation.quota_id for each in details for violation in each.violations):
         words.add("PerDay")
     waits = (_seconds(each.retry_delay) for each in details)

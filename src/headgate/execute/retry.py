@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from headgate.execute.answer import Answer, Failure, FailureKind
 from headgate.execute.error_body import ErrorBody, read_error
 from headgate.execute.transport import TransportError
@@ -67,6 +69,7 @@ _WORDS: Final[Mapping[str, FailureKind]] = {
     "enforced_spend_limit_reached": "quota",
     "contract_spend_limit_reached": "quota",
     "linked_organization_spend_limit_reached": "quota",
+    "billing_error": "quota",
     "PerDay": "quota",
     "API_KEY_INVALID": "auth",
     "context_length_exceeded": "context_length",
@@ -90,7 +93,16 @@ _STATUS: Final[Mapping[int, FailureKind]] = {
     503: "overloaded",
     529: "overloaded",
 }
-_TOO_LONG: Final = ("maximum context length", "prompt is too long")
+_TOO_LONG: Final = (
+    "maximum context length",
+    "prompt is too long",
+    "exceeds the maximum number of tokens",  # Gemini
+    "too long for requested model",  # Bedrock
+    "exceeds the context length",  # Ollama
+    "exceeds the available context size",
+)
+_SPENT: Final = ("You have reached your specified API usage", "You have reached your specified workspace API usage")
+"""How Anthropic begins the 400 of a spend limit that the user set; documented, and nothing else tells it."""
 
 
 def classify(status: int, headers: Mapping[str, str], body: bytes) -> Failure:
@@ -127,6 +139,19 @@ def classify_transport(error: TransportError) -> Failure:
     """Classify an attempt that got no complete response."""
     kind: FailureKind = "connect" if error.kind in {"connect", "dns", "tls"} else error.kind  # type: ignore[assignment]
     return Failure(kind=kind, message=str(error)[:_MESSAGE])
+
+
+def with_request(failure: Failure, request_id: str | None) -> Failure:
+    """Return a failure whose message tells the id that the provider's support asks for.
+
+    Examples
+    --------
+    >>> with_request(Failure(kind="transient", message="boom"), "req_1").message
+    'boom (request req_1)'
+    """
+    if request_id is None:
+        return failure
+    return msgspec.structs.replace(failure, message=f"{failure.message} (request {request_id})")
 
 
 def may_be_billed(outcome: Answer | Failure) -> bool:
@@ -190,8 +215,10 @@ def _kind(status: int, headers: Mapping[str, str], said: ErrorBody) -> FailureKi
     if status == 402 or (status == 403 and "limit_source" in said.words):
         # OpenRouter: with a time to wait, too much is in flight for the credits; without, they are spent.
         return "rate_limit" if "retry-after" in headers else "quota"
-    if status == 429 and "per-day" in message:
+    if (status == 429 and "per-day" in message) or (status == 400 and message.startswith(_SPENT)):
         return "quota"
+    if status == 503 and "RESOURCE_EXHAUSTED" in said.words:
+        return "rate_limit"  # Gemini
     if status in {400, 413} and any(text in message for text in _TOO_LONG):
         return "context_length"
     if status < 500 and status not in _STATUS and "rate_limit_exceeded" in said.words:

@@ -178,6 +178,10 @@ class Simulation(Part):
 
 
 ProviderName = Literal[
+    "anthropic",
+    "bedrock",
+    "gemini",
+    "ollama",
     "openai",
     "openai-responses",
     "azure",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -110,7 +111,13 @@ def test_the_catalogue_agrees_with_the_adapter(name):
     assert record.supports <= set(FEATURES)
 
 
-@pytest.mark.parametrize("name", ADDRESSED)
+@pytest.fixture(autouse=True)
+def _aws(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
+        monkeypatch.setenv(name, "an-unused-key")
+
+
+@pytest.mark.parametrize("name", [name for name in ADDRESSED if PROVIDERS[name].key is not None])
 def test_the_environments_key_goes_to_its_provider_alone(name, monkeypatch):
     record = PROVIDERS[name]
     assert record.key is not None
@@ -118,7 +125,8 @@ def test_the_environments_key_goes_to_its_provider_alone(name, monkeypatch):
     key = resolve_key(Model(id="m", provider=name), base=Path())
     assert key is not None
     assert key.reveal() == "sk-canary"
-    assert resolve_key(Model(id="m", provider=name, base_url="http://127.0.0.1:9"), base=Path()) is None
+    elsewhere = resolve_key(Model(id="m", provider=name, base_url="http://127.0.0.1:9"), base=Path())
+    assert elsewhere is None or (record.other_key is not None and elsewhere.reveal() != "sk-canary")
     monkeypatch.delenv(record.key)
     if record.key_needed:
         with pytest.raises(ConfigError, match=record.key):
@@ -150,7 +158,7 @@ async def attempted(name: str, reply: bytes) -> tuple[Answer | Failure, bytes]:
     transport = open_transport(None, connections=1)
     try:
         async with raw_server(says(reply)) as server:
-            model = a_model("m", provider=name, base_url=server.url)
+            model = a_model("m", provider=name, base_url=server.url, params={"max_tokens": 9})
             endpoint = open_endpoint(model, transport=transport, base=Path(), prompts=[PROMPT])
             outcome = await endpoint.attempt(a_job(model=model), 1, timeout_s=10)
             assert endpoint.sends_seed is ("seed" in PROVIDERS[name].supports)
@@ -168,7 +176,8 @@ def test_an_answer_over_loopback(name, monkeypatch):
     assert (outcome.status, outcome.output, outcome.served_model) == ("ok", "42", "served")
     assert (outcome.stop_reason, outcome.input_tokens, outcome.output_tokens) == ("stop", 5, 1)
     assert request.startswith(b"POST /")
-    assert msgspec.json.decode(request.split(b"\r\n\r\n", 1)[1])["model"] == "m"
+    head, sent = request.split(b"\r\n\r\n", 1)
+    assert msgspec.json.decode(sent).get("model") == "m" or re.match(rb"POST /(v1beta/models/m:|model/m/)", head)
 
 
 @pytest.mark.parametrize("name", HTTP)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from headgate.execute.providers.adapter import Adapter
+from headgate.execute.secret import Secret
 from headgate.suite.model import Model, ProviderName
 
 Feature = Literal[
@@ -32,6 +33,8 @@ class Provider:
         alone, or, where it has none, to the one that the suite names.
     key_needed : bool
         Refuse to start where that variable is not set; else go without a key.
+    other_key : callable, optional
+        Reads what a model without any of these is asked with: a key that is found in a way of its own, and is not sent.
     adapter : callable, optional
         Makes the adapter for a model; it imports its module when it is called. None: it speaks no HTTP.
     supports : frozenset of str
@@ -42,6 +45,7 @@ class Provider:
     base_url: str | None = None
     key: str | None = None
     key_needed: bool = True
+    other_key: Callable[[Model], Secret] | None = None
     adapter: Callable[[Model], Adapter] | None
     supports: frozenset[Feature] = frozenset(FEATURES)
 
@@ -70,7 +74,66 @@ def _all_but(*features: Feature) -> frozenset[Feature]:
     return frozenset(FEATURES) - set(features)
 
 
+def _anthropic(model: Model) -> Adapter:
+    from headgate.execute.providers.anthropic import Messages
+
+    return Messages(api_version=model.api_version)
+
+
+def _bedrock(_: Model) -> Adapter:
+    from headgate.execute.providers.bedrock import Converse
+
+    return Converse()
+
+
+def _aws_key(model: Model) -> Secret:
+    from headgate.execute.providers.aws import read_credentials
+
+    return read_credentials(model)
+
+
+def _gemini(model: Model) -> Adapter:
+    from headgate.execute.providers.gemini import GenerateContent
+
+    return GenerateContent(api_version=model.api_version)
+
+
+def _ollama(_: Model) -> Adapter:
+    from headgate.execute.providers.ollama import OllamaChat
+
+    return OllamaChat()
+
+
 PROVIDERS: Final[Mapping[ProviderName, Provider]] = {
+    "anthropic": Provider(
+        title="Anthropic messages",
+        base_url="https://api.anthropic.com",
+        key="ANTHROPIC_API_KEY",
+        adapter=_anthropic,
+        supports=_all_but("log probabilities", "seed"),
+    ),
+    "bedrock": Provider(
+        title="Amazon Bedrock Converse",
+        base_url="https://bedrock-runtime.{AWS_REGION}.amazonaws.com",
+        key="AWS_BEARER_TOKEN_BEDROCK",
+        key_needed=False,
+        other_key=_aws_key,
+        adapter=_bedrock,
+        supports=_all_but("log probabilities", "seed"),
+    ),
+    "gemini": Provider(
+        title="Google Gemini",
+        base_url="https://generativelanguage.googleapis.com",
+        key="GEMINI_API_KEY",
+        adapter=_gemini,
+    ),
+    "ollama": Provider(
+        title="Ollama's own API",
+        base_url="http://localhost:11434",
+        key_needed=False,
+        adapter=_ollama,
+        supports=_all_but("cached tokens"),
+    ),
     "openai": Provider(
         title="OpenAI, chat completions",
         base_url="https://api.openai.com/v1",

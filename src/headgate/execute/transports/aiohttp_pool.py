@@ -75,7 +75,10 @@ class AiohttpTransport:
         # aiohttp's own `trust_env` asks a thread twice per request, and lets ~/.netrc clash with our authorization.
         proxy = None if target.is_loopback else _proxy(target.url)
         tls = self._tls if target.url.lower().startswith("https:") else True
-        return _Prepared(URL(target.url), CIMultiDict(target.headers), proxy, tls)
+        url = URL(
+            target.url, encoded="%" in target.url
+        )  # else %3A becomes a colon, and a signature of the path is wrong
+        return _Prepared(url, CIMultiDict(target.headers), proxy, tls)
 
     def _make_timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
