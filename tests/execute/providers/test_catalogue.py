@@ -33,7 +33,38 @@ RESPONSES = {
     "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "42"}]}],
     "usage": {"input_tokens": 5, "output_tokens": 1},
 }
-ANSWERS = {"openai-responses": RESPONSES}
+ANTHROPIC = {
+    "id": "msg_1",
+    "model": "served",
+    "content": [{"type": "text", "text": "42"}],
+    "stop_reason": "end_turn",
+    "usage": {"input_tokens": 5, "output_tokens": 1},
+}
+BEDROCK = {
+    "output": {"message": {"role": "assistant", "content": [{"text": "42"}]}},
+    "stopReason": "end_turn",
+    "usage": {"inputTokens": 5, "outputTokens": 1, "totalTokens": 6},
+    "trace": {"promptRouter": {"invokedModelId": "served"}},
+}
+GEMINI = {
+    "candidates": [{"content": {"role": "model", "parts": [{"text": "42"}]}, "finishReason": "STOP"}],
+    "usageMetadata": {"promptTokenCount": 5, "candidatesTokenCount": 1},
+    "modelVersion": "served",
+}
+OLLAMA = {
+    "model": "served",
+    "message": {"role": "assistant", "content": "42"},
+    "done_reason": "stop",
+    "prompt_eval_count": 5,
+    "eval_count": 1,
+}
+ANSWERS = {
+    "openai-responses": RESPONSES,
+    "anthropic": ANTHROPIC,
+    "bedrock": BEDROCK,
+    "gemini": GEMINI,
+    "ollama": OLLAMA,
+}
 """A success of each provider that does not speak chat completions."""
 
 ERRORS: dict[str, tuple[str, dict[str, str], Any, str]] = {
@@ -49,6 +80,20 @@ ERRORS: dict[str, tuple[str, dict[str, str], Any, str]] = {
         {"status": "failed", "error": {"code": "server_error", "message": "slow"}},
         "transient",
     ),
+    "anthropic": (
+        "529 Busy",
+        {},
+        {"type": "error", "error": {"type": "overloaded_error", "message": "slow"}},
+        "overloaded",
+    ),
+    "bedrock": ("424 Failed", {}, {"message": "slow"}, "transient"),
+    "gemini": (
+        "429 Too Many",
+        {},
+        {"error": {"code": 429, "message": "slow", "status": "RESOURCE_EXHAUSTED"}},
+        "rate_limit",
+    ),
+    "ollama": ("503 Busy", {}, {"error": "slow"}, "overloaded"),
     "azure": ("404 Not Found", {}, {"error": {"code": "DeploymentNotFound", "message": "slow"}}, "not_found"),
     "mistral": (
         "429 Too Many",
