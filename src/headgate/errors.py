@@ -75,10 +75,22 @@ class ConfigError(HeadgateError):
     ) -> None:
         self.problem, self.file, self.line, self.field, self.mend = problem, file, line, field, mend
         self.value = None if value is _ABSENT else value
+        self._shown = {} if value is _ABSENT else {"value": value}
         where = "" if file is None else f"{file}: " if line is None else f"{file}:{line}: "
         name = "" if field is None else f"{field}: "
         shown = "" if value is _ABSENT else f"{_shorten(repr(value))} "
         super().__init__(f"{where}{name}{shown}{problem}" + (f"; {mend}" if mend else ""))
+
+    def inside(self, field: str, *, file: str | Path | None = None) -> ConfigError:
+        """Return the same error, of a field inside of another one and in a file.
+
+        Examples
+        --------
+        >>> print(ConfigError("is no dialect", field="dialect", value="x").inside("scorers.0", file="suite.yaml"))
+        suite.yaml: scorers.0.dialect: 'x' is no dialect
+        """
+        inner = field if self.field is None else f"{field}.{self.field}"
+        return ConfigError(self.problem, file=file, field=inner, mend=self.mend, **self._shown)
 
 
 class PlanMismatch(ConfigError):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.score.numeric import last_number, numeric
+from headgate.score.numeric import find_number, numeric
 from headgate.suite.model import Numeric
 
 
@@ -29,12 +29,12 @@ def score(spec: Numeric, output: str | None, target: str | None) -> bool | None:
     ],
 )
 def test_the_last_number_counts(text, number):
-    assert pl.DataFrame({"t": [text]}).select(last_number(pl.col("t"))).item() == number
+    assert pl.DataFrame({"t": [text]}).select(find_number(pl.col("t"))).item() == number
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e15, max_value=1e15))
 def test_a_number_is_read_back_as_written(number):
-    read = pl.DataFrame({"t": [f"The answer is {number!r}"]}).select(last_number(pl.col("t"))).item()
+    read = pl.DataFrame({"t": [f"The answer is {number!r}"]}).select(find_number(pl.col("t"))).item()
     assert math.isclose(read, number, rel_tol=1e-12, abs_tol=0)
 
 

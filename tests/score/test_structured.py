@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 
-import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headgate.score.structured import is_json, json_valid
+from headgate.score.structured import json_valid
+from headgate.suite.scorers import JsonValid
 
+is_json = json_valid(JsonValid(name="json", type="json_valid"))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -24,8 +25,3 @@ def test_every_json_document_is_valid(document):
 @pytest.mark.parametrize("text", ["", "{", "{'a': 1}", "NaN", '{"a": 1} trailing', "```json\n{}\n```", "[" * 100_000])
 def test_other_text_is_not(text):
     assert not is_json(text)
-
-
-def test_over_a_column():
-    frame = pl.DataFrame({"output": ["{}", "no"]})
-    assert frame.select(json_valid(pl.col("output"))).to_series().to_list() == [True, False]

@@ -20,7 +20,9 @@ from headgate.suite.declaration import Declaration
 from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, repeated, unknown
-from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer
+from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, PassAtK, Python, Regex, Scorer
+from headgate.suite.scorers.names import scorer_problems
+from headgate.suite.secret import SECRET_REFERENCE
 
 __all__ = [
     "BUILTIN_METRICS",
@@ -142,9 +144,6 @@ class Simulation(Part):
             if not 0 <= probability <= 1:
                 raise ValueError(f"accuracy {probability} is not between 0 and 1")
         return value
-
-
-SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$")
 
 
 class Model(Part):
@@ -464,7 +463,6 @@ class Suite(Declaration):
 
     def _repeated(self) -> Iterator[Problem]:
         yield from repeated([(("models", index, "id"), model.id) for index, model in enumerate(self.models)])
-        yield from repeated([(("scorers", index, "name"), scorer.name) for index, scorer in enumerate(self.scorers)])
         shared = [
             (("lanes", i, "models", k), name) for i, lane in enumerate(self.lanes) for k, name in enumerate(lane.models)
         ]
@@ -487,11 +485,11 @@ class Suite(Declaration):
             yield from unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
+        yield from scorer_problems(self.scorers, taken=BUILTIN_METRICS)
         for index, scorer in enumerate(self.scorers):
-            if scorer.name in BUILTIN_METRICS:
-                yield Problem(
-                    ("scorers", index, "name"), "is the name of a built-in metric", scorer.name, "choose another"
-                )
+            if isinstance(scorer, PassAtK) and scorer.k > self.seeds:
+                mend = f"give the suite at least {scorer.k} seeds"
+                yield Problem(("scorers", index, "k"), f"needs more seeds than {self.seeds}", scorer.k, mend)
 
     # The last validator stands around all others.
     @model_validator(mode="wrap")
