@@ -15,6 +15,7 @@ from headgate.errors import ConfigError
 from headgate.execute.secret import Secret, resolve_secret
 from headgate.score.scorer import (
     KEYS,
+    answered,
     attach_scores,
     check_scorer,
     columns_of,
@@ -198,7 +199,7 @@ async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: 
         if scorer.parts:
             found[scorer.name] = _combine(scorer, {part.name: found[part.name] for part in scorer.parts})
             continue
-        answers = _known(rows, columns_of(scorer.spec))
+        answers = answered(_known(rows, columns_of(scorer.spec)))
         for batch in _with_targets(scorer, iter([answers]), items):
             found[scorer.name] = await _score_batch(scorer, batch, items)
     return [frame.with_columns(scorer=pl.lit(name)) for name, frame in found.items()]
@@ -265,15 +266,15 @@ def _results(store: RunStore, scorer: BoundScorer) -> Iterator[pl.DataFrame]:
 
     columns = columns_of(scorer.spec)
     for batch in store.results([*KEYS, "status", "output", *columns]):
-        yield _known(pl.DataFrame(pl.from_arrow(batch)), columns)
+        yield answered(_known(pl.DataFrame(pl.from_arrow(batch)), columns))
 
 
 def _known(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Return what a scorer reads of the rows that were answered; a column that they lack is null."""
+    """Return what a scorer reads of results; a column that they lack is null."""
     import polars as pl
 
     absent = {name: pl.lit(None, _kind(name)) for name in (*KEYS, *columns) if name not in rows.columns}
-    return rows.filter(pl.col("status") != "error").with_columns(**absent).select(*KEYS, "status", "output", *columns)
+    return rows.with_columns(**absent).select(*KEYS, "status", "output", *columns)
 
 
 def _kind(name: str) -> pl.DataType:
