@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import string
-import warnings
+import sys
 from collections import Counter
 
 import pytest
@@ -46,8 +46,8 @@ def test_several_references_are_those_of_sacrebleu():
 
 @pytest.fixture(scope="module")
 def rouge_scorer():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "sklearn", None)  # nltk imports it where it is, for seconds
         from rouge_score.rouge_scorer import RougeScorer
     return RougeScorer
 

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from headgate.score.text import contains, exact_match, regex
 from headgate.suite.model import Contains, ExactMatch, Regex
+from headgate.suite.scorers import EndsWith, StartsWith
+from score_rows import values
 
 TEXTS = st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), min_size=1, max_size=20)
 
@@ -54,3 +56,30 @@ def test_regex_ignores_case_on_request():
     assert column(regex(Regex(name="s", type="regex", pattern=r"SEE \["), pl.col("output")), rows) == [False, False]
     loose = Regex(name="s", type="regex", pattern=r"SEE \[", ignore_case=True)
     assert column(regex(loose, pl.col("output")), rows) == [True, False]
+
+
+TARGETS = st.lists(st.text("ab", min_size=1, max_size=2), max_size=3)
+
+
+@given(st.lists(st.tuples(st.text("ab", min_size=1, max_size=4), TARGETS), min_size=1, max_size=8))
+def test_several_targets_are_a_loop_over_them(rows):
+    def check(spec, right, fold=any):
+        assert values(spec, *rows) == [
+            float(fold(right(o, t) for t in targets)) if targets else None for o, targets in rows
+        ]
+
+    check(ExactMatch(name="s", type="exact_match"), str.__eq__)
+    check(Contains(name="s", type="contains"), str.__contains__)
+    check(Contains(name="s", type="contains", match="all"), str.__contains__, all)
+    check(StartsWith(name="s", type="starts_with"), str.startswith)
+    check(EndsWith(name="s", type="ends_with"), str.endswith)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "target"), [(StartsWith, "  Yes, it is", "yes"), (EndsWith, "it is Yes \n", "YES")]
+)
+def test_beginnings_and_ends(kind, text, target):
+    name = kind.model_fields["type"].annotation.__args__[0]
+    assert values(kind(name="s", type=name), (text, target)) == [0]
+    assert values(kind(name="s", type=name, ignore_case=True), (text, target)) == [1]
+    assert values(kind(name="s", type=name, ignore_case=True, strip=False), (text, target)) == [0]
