@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.errors import ConfigError
+from headgate.score.scorer import check_scorer
 from headgate.score.text import contains, exact_match, regex
 from headgate.suite.model import Contains, ExactMatch, Regex
 from headgate.suite.scorers import EndsWith, StartsWith
@@ -83,3 +85,14 @@ def test_beginnings_and_ends(kind, text, target):
     assert values(kind(name="s", type=name), (text, target)) == [0]
     assert values(kind(name="s", type=name, ignore_case=True), (text, target)) == [1]
     assert values(kind(name="s", type=name, ignore_case=True, strip=False), (text, target)) == [0]
+
+
+def test_what_a_pattern_finds_is_compared():
+    spec = ExactMatch(name="s", type="exact_match", pattern=r"(?i)answer:\s*(.+)", ignore_case=True)
+    assert values(
+        spec, ("So.\nAnswer: Paris ", "paris"), ("answer: Rome", "paris"), ("Paris", "paris"), ("x", None)
+    ) == [1, 0, 0, None]
+    with pytest.raises(ConfigError, match=r"pattern: 'abc' has no group"):
+        check_scorer(ExactMatch(name="s", type="exact_match", pattern="abc"))
+    with pytest.raises(ConfigError, match="is not a regular expression"):
+        check_scorer(ExactMatch(name="s", type="exact_match", pattern="(a"))

@@ -41,5 +41,5 @@ def test_resamples_have_them_too():
     ):
         estimate = resampled.interval(statistic)
         assert estimate.value == pytest.approx(reference(target, predicted))
-        draws = [reference(target[i], predicted[i]) for i in (rng.integers(0, 300, 300) for _ in range(400))]
-        assert estimate.se == pytest.approx(np.std(draws), rel=0.15)
+        draws = [reference(target[i], predicted[i]) for i in (rng.integers(0, 300, 300) for _ in range(200))]
+        assert estimate.se == pytest.approx(np.std(draws), rel=0.2)

@@ -89,6 +89,7 @@ async def _grade_batch(spec: Python, call: Callable[..., Any], rows: Sequence[Ro
     async def call_async() -> Any:
         return await grade(outputs, items)
 
+    found: Any
     try:
         if is_async_callable(call):
             found = await AsyncRetrying(**_RETRY)(call_async)

@@ -224,7 +224,7 @@ class _Arm:
             )
         n, rows, passed = self.n[shared], self.rows[shared], np.rint(self.total[shared])
         seen = _chance(spec, n, passed)
-        ends = _chance(spec, rows, passed), _chance(spec, rows, passed + rows - n)
+        ends = _chance(spec, rows, passed), _chance(spec, rows, passed + (rows - n).astype(np.float64))
         low, high = (
             np.where(np.isfinite(end), end, bound)
             for end, bound in zip((np.fmin(*ends), np.fmax(*ends)), UNIT, strict=True)

@@ -25,12 +25,11 @@ _NAMES: Final = (
 _CURRENCY: Final = r"\b(?:USD|EUR|GBP|JPY|CNY|CHF|CAD|AUD|INR|SEK|NOK|DKK|PLN|BRL|KRW|US\$|A\$|C\$)\s?(-?[\d.,])"
 _POWER: Final = r"(\d)\s*(?:[×x*·]|\\times)\s*10\s*(?:\^|\*\*)\s*\{?\s*([-+]?\d+)\}?"  # noqa: RUF001 - the sign is meant
 _RANGE: Final = r"(\d)\s?[-–](\d)"  # noqa: RUF001 - a hyphen between numbers is no sign
-_MAGNITUDES: Final = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
+_MAGNITUDES: Final = {"thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _NUMBER: Final = (
     r"[-+]?(?:[$€£¥₹]\s?)?(?:\d{1,3}(?:[,'’_\x{00A0}\x{202F}]\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?"  # noqa: RUF001
     r"|[-+]?(?:[$€£¥₹]\s?)?\.\d+(?:[eE][-+]?\d+)?"
 )
-_FOUND: Final = rf"(?:{_NUMBER})(?:\s*%|\s*(?i:{'|'.join(_MAGNITUDES)})s?\b)?"
 
 
 def find_number(
@@ -56,6 +55,10 @@ def find_number(
 
     text = text.str.replace_all("−", "-", literal=True)  # noqa: RUF001 - a minus sign becomes a hyphen
     text = text.str.replace_all(_CURRENCY, " $1").str.replace_all(_POWER, "${1}e${2}")
+    for word, digits in _MAGNITUDES.items():
+        text = text.str.replace_all(rf"(?i)(\d)\s*{word}s?\b", f"${{1}}e{digits}")
+    if percent == "fraction":
+        text = text.str.replace_all(r"(\d)\s*%", "${1}e-2")
     for pattern in _DATES:
         text = text.str.replace_all(pattern, " ")
     if decimal == ",":
@@ -66,15 +69,9 @@ def find_number(
         text = text.str.replace_all(pattern, " ")
     for _ in range(2):
         text = text.str.replace_all(_RANGE, "$1 $2")
-    found = text.str.extract_all(_FOUND)
+    found = text.str.extract_all(_NUMBER)
     one = found.list.last() if take == "last" else found.list.first()
-    number = one.str.extract(f"({_NUMBER})").str.replace_all(r"[^-+\d.eE]", "").cast(pl.Float64, strict=False)
-    scale = pl.lit(1.0)
-    for word, factor in _MAGNITUDES.items():
-        scale = pl.when(one.str.contains(f"(?i){word}")).then(factor).otherwise(scale)
-    if percent == "fraction":
-        scale = pl.when(one.str.contains("%", literal=True)).then(0.01).otherwise(scale)
-    return number * scale
+    return one.str.replace_all(r"[^-+\d.eE]", "").cast(pl.Float64, strict=False)
 
 
 def numeric(spec: Numeric, output: pl.Expr, target: pl.Expr) -> pl.Expr:

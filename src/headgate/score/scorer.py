@@ -15,10 +15,9 @@ from headgate.score.kinds import KINDS, is_failure
 from headgate.score.library import library_version, load_library
 from headgate.score.sql import check_dialect
 from headgate.score.structured import schema_validator
-from headgate.score.text import regex
 from headgate.score.tools import tool_validators
 from headgate.suite.model import Python, Regex, Scorer, callable_name
-from headgate.suite.scorers import JsonSchema, SqlValid, ToolCallValid
+from headgate.suite.scorers import ExactMatch, JsonSchema, SqlValid, ToolCallValid
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,7 +73,9 @@ def check_scorer(scorer: Scorer) -> None:
     if library is not None:
         load_library(library)
     if isinstance(scorer, Regex):
-        _check_pattern(scorer)
+        _check_pattern(scorer.pattern)
+    elif isinstance(scorer, ExactMatch):
+        _check_pattern(scorer.pattern, groups=1)
     elif isinstance(scorer, JsonSchema):
         schema_validator(scorer.schema)
     elif isinstance(scorer, ToolCallValid):
@@ -83,18 +84,22 @@ def check_scorer(scorer: Scorer) -> None:
         check_dialect(scorer)
 
 
-def _check_pattern(scorer: Regex) -> None:
+def _check_pattern(pattern: str | None, *, groups: int = 0) -> None:
     import polars as pl
 
+    if pattern is None:
+        return
     try:
-        pl.DataFrame({"output": [""]}).select(regex(scorer, pl.col("output")))
+        found = pl.DataFrame({"output": [""]}).select(pl.col("output").str.extract_groups(pattern)).to_series().struct
     except pl.exceptions.ComputeError as error:
         raise ConfigError(
             f"is not a regular expression: {' '.join(str(error).split())[:200]}",
             field="pattern",
-            value=scorer.pattern,
+            value=pattern,
             mend="the syntax is that of Rust's regex crate: no look-around, no back-references",
         ) from error
+    if len(found.fields) < groups:
+        raise ConfigError("has no group", field="pattern", value=pattern, mend="put what is compared in ( )")
 
 
 def score_columns(scorer: Scorer, results: pl.DataFrame) -> pl.DataFrame:

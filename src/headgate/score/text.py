@@ -25,9 +25,9 @@ def exact_match(spec: ExactMatch, output: pl.Expr, targets: Sequence[pl.Expr]) -
     >>> frame.select(exact_match(spec, pl.col("output"), [pl.col("target")])).to_series().to_list()
     [True, False, None]
     """
-    fold = _folding(ignore_case=spec.ignore_case, strip=spec.strip)
-    if spec.normalize == "squad":
-        fold = squad_form
+    fold = squad_form if spec.normalize == "squad" else _folding(ignore_case=spec.ignore_case, strip=spec.strip)
+    if spec.pattern is not None:  # an output without a match is wrong, and not without a score
+        output = output.str.extract(spec.pattern).fill_null("")
     return any_target([fold(output) == fold(target) for target in targets])
 
 

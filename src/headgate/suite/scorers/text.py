@@ -18,6 +18,10 @@ class ExactMatch(SeveralTargets):
     normalize: Literal["none", "squad"] = Field(
         "none", description="squad: case, punctuation, the articles a, an, the, and white space do not count"
     )
+    pattern: str | None = Field(
+        None,
+        description="Regular expression whose first group is compared, where it is found; an output without is wrong",
+    )
 
 
 class Contains(SeveralTargets):
