@@ -77,6 +77,15 @@ def test_gates_judge_them(run):
     assert first.low < first.estimate < first.high
 
 
+def test_a_check_judges_them_look_by_look(tmp_path):
+    assert hg.check(suite(), out=tmp_path / "early").verdict.verdict == "pass"
+    close = suite(gates=[{"metric": "pass2", "margin": 0.0}])  # all items are asked before that is known
+    checked = hg.check(close, out=tmp_path / "whole")
+    (row,) = checked.verdict.metrics
+    assert row.n_items == 80
+    assert row.candidate_mean == pytest.approx(by_hand(checked.run.path, "new", 2))
+
+
 def test_negated_it_is_the_chance_that_none_passes(run):
     scorers = [*suite().scorers[:1], {"name": "never2", "type": "pass_at_k", "of": "right", "k": 2, "negate": True}]
     declared = suite(scorers=scorers, gates=[{"metric": "never2", "max": 0.7}])

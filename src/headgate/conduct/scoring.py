@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio.to_thread
+
 from headgate.conduct.combining import stored_parts, weighted_mean
 from headgate.conduct.embeddings import similarities
 from headgate.conduct.graders import grade_rows
@@ -258,7 +260,7 @@ async def _scored(
     if isinstance(spec, EmbeddingSimilarity):
         texts = judged(spec, batch).select("output", "target").rows()
         return attach_scores(spec, batch, await similarities(spec, scorer.key, texts))
-    return score_columns(spec, batch)
+    return await anyio.to_thread.run_sync(score_columns, spec, batch)  # minutes of a slow scorer; others go on
 
 
 def _results(store: RunStore, scorer: BoundScorer) -> Iterator[pl.DataFrame]:
