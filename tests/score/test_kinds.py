@@ -104,6 +104,39 @@ def test_any_text_at_all_gets_a_score_or_a_reason(kind):
     check()
 
 
+LONG = 100_000
+HOSTILE = [
+    "<a>",
+    "<a ",
+    '<a "',
+    "<script>",
+    "<!--",
+    "```",
+    "`",
+    "{",
+    "[",
+    '{"a":',
+    "(",
+    "SELECT (",
+    "&a",
+    "a=",
+    "1,",
+    "1-",
+    "answer ",
+    "-",
+    "*",
+]
+
+
+@pytest.mark.parametrize("kind", sorted(SCORERS.keys() - {"bleu", "chrf", "sql_valid"}))
+def test_no_text_of_a_model_takes_for_ever(kind):
+    """A pattern that tries again from every place would be at it for hours; the limit of a test is two minutes."""
+    rows = [
+        {"output": text * (LONG // len(text)), "target": "x", "tool_calls_json": CALLS, **BESIDE} for text in HOSTILE
+    ]
+    assert scored(SCORERS[kind], rows).height == len(HOSTILE)
+
+
 @pytest.mark.parametrize("kind", sorted(SCORERS.keys() - {"perplexity"}))  # it has no bounds to mirror at
 def test_negation_mirrors_the_scores_and_failures_stay_the_worst(kind):
     scorer = SCORERS[kind]

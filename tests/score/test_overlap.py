@@ -23,7 +23,7 @@ PAIRS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5)
 
 
 @given(PAIRS)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_bleu_and_chrf_are_those_of_sacrebleu(pairs):
     from sacrebleu import sentence_bleu, sentence_chrf
 
@@ -58,7 +58,7 @@ def test_rouge_is_that_of_rouge_score(rouge_scorer, variant, measure, field):
     reference = rouge_scorer([variant])
 
     @given(PAIRS)
-    @settings(max_examples=40)
+    @settings(max_examples=40, deadline=None)
     def check(pairs):
         expected = [getattr(reference.score(t, o)[variant], field) for o, t in pairs]
         spec = Rouge(name="s", type="rouge", variant=variant, measure=measure)
@@ -74,7 +74,7 @@ def test_of_several_targets_rouge_takes_the_best(rouge_scorer):
 
 
 @given(PAIRS)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_gleu_is_that_of_nltk(pairs):
     from nltk.translate.gleu_score import sentence_gleu
 

@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.errors import ConfigError
@@ -71,6 +71,7 @@ NEAR = st.fixed_dictionaries(
 
 
 @given(NEAR | JSON)
+@settings(deadline=None)  # the first example imports
 def test_a_schema_is_that_of_the_reference_validator(document):
     spec = JsonSchema(name="j", type="json_schema", schema=SCHEMA)
     expected = jsonschema.Draft202012Validator(SCHEMA).is_valid(document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, matthews_corrcoef
 
@@ -18,6 +18,7 @@ LABELS = st.integers(2, 4).flatmap(
 
 
 @given(LABELS)
+@settings(deadline=None)  # the first example imports
 def test_both_are_those_of_scikit_learn(drawn):
     n, pairs = drawn
     predicted, target = np.array(pairs).T

@@ -108,7 +108,7 @@ def given_label(text: pl.Expr, *, labels: list[str]) -> pl.Expr:
 def _word(label: str) -> str:
     """Return the pattern of a label that is no part of a longer word."""
     before, after = (r"\b" if re.match(r"\w", end) else "" for end in (label[0], label[-1]))
-    return before + re.escape(label).replace(r"\ ", r"\s+") + after
+    return before + r"\s+".join(map(re.escape, label.split())) + after
 
 
 def classification(spec: Classification, output: pl.Expr, target: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

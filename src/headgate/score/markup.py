@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Final
 from xml.parsers import expat
 
@@ -18,18 +17,15 @@ _VOID: Final = frozenset(
     ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
 )
 _OPTIONAL: Final = frozenset(("li", "p", "td", "th", "tr", "dt", "dd", "option", "thead", "tbody", "tfoot"))
-_MARKS: Final = tuple(
-    re.compile(pattern, re.IGNORECASE | re.DOTALL)
-    for pattern in (
-        r"<([a-z][a-z0-9-]*)(?:\s[^<>]*)?>.*?</\1\s*>",
-        r"<(?:" + "|".join(sorted(_VOID)) + r")(?:\s[^<>]*)?/?>",
-        r"<[a-z][a-z0-9-]*\s[^<>]*\w+\s*=\s*[\"'][^<>]*>",
-        r"&(?:[a-z][a-z0-9]+|#\d+|#x[0-9a-f]+);",
-        r"<!--.*?-->",
-        r"<!doctype\s+html",
-    )
+_TAG: Final = re.compile(r"<([a-z][a-z0-9-]*)([^<>]*)>", re.IGNORECASE)
+_TOKEN: Final = re.compile(
+    r"<!--|<!doctype[^<>]*>|<(?P<slash>/?)(?P<name>[a-z][a-z0-9-]*)(?P<rest>(?:[^<>\"']|\"[^\"]*\"|'[^']*')*)>",
+    re.IGNORECASE,
 )
-_PLACES: Final = 50  # tags of a text that are tried as the beginning of a document
+_END: Final = re.compile(r"</([a-z][a-z0-9-]*)\s*>", re.IGNORECASE)
+_ATTRIBUTE: Final = re.compile(r"\s[\w-]+\s*=\s*[\"']")
+_ENTITY: Final = re.compile(r"&(?:[a-z][a-z0-9]+|#\d+|#x[0-9a-f]+);", re.IGNORECASE)
+_PLACES: Final = 20  # tags of a text that are tried as the beginning of a document
 
 
 def xml_valid(spec: XmlValid) -> Callable[[str], bool | Score]:
@@ -50,14 +46,13 @@ def xml_valid(spec: XmlValid) -> Callable[[str], bool | Score]:
         fault = "there is no element"
         for start in starts:
             try:
-                paths = _paths(output[start:], rest=spec.extract)
+                absent = _absent(output[start:], spec.elements, rest=spec.extract)
             except (expat.ExpatError, _DoctypeError) as error:
                 fault = f"is not well-formed: {re.sub(r': line .*', '', str(error))}"
                 continue
-            absent = next((path for path in spec.elements if path not in paths), None)
-            if absent is None:
+            if not absent:
                 return True
-            fault = f"there is no element {absent}"
+            fault = f"there is no element {absent[0]}"
         return Score(0.0, explanation=fault)
 
     return grade
@@ -76,15 +71,16 @@ class _DoneError(Exception):
     """The document has ended; what follows is text."""
 
 
-def _paths(text: str, *, rest: bool) -> set[str]:
-    """Return the paths of all elements; ``rest``: text may follow the document."""
+def _absent(text: str, elements: Sequence[str], *, rest: bool) -> list[str]:
+    """Return the elements that a document lacks; ``rest``: text may follow the document."""
     parser = expat.ParserCreate()
     open_elements: list[str] = []
-    paths: set[str] = set()
+    wanted = {path: path.split(".") for path in elements}
+    found: set[str] = set()
 
     def start(name: str, _: Any) -> None:
         open_elements.append(name)
-        paths.add(".".join(open_elements))
+        found.update(path for path, steps in wanted.items() if steps == open_elements)
 
     def end(_: str) -> None:
         open_elements.pop()
@@ -98,7 +94,7 @@ def _paths(text: str, *, rest: bool) -> set[str]:
     parser.StartDoctypeDeclHandler = doctype
     with contextlib.suppress(_DoneError):
         parser.Parse(text.strip().encode("utf-8", "replace"), True)
-    return paths
+    return [path for path in elements if path not in found]
 
 
 def html_valid(spec: HtmlValid) -> Callable[[str], bool]:
@@ -119,44 +115,65 @@ def html_valid(spec: HtmlValid) -> Callable[[str], bool]:
 
 
 def _holds_html(text: str) -> bool:
-    return sum(mark.search(text) is not None for mark in _MARKS) >= 2 or len(_MARKS[0].findall(text)) >= 2
+    """Tell whether a text shows two marks of HTML; no pattern looks further than the tag that it is in."""
+    tags = [(match[1].lower(), match[2]) for match in _TAG.finditer(text)]
+    names = {name for name, _ in tags}
+    closed = names & {match[1].lower() for match in _END.finditer(text)}
+    marks = (
+        bool(names & _VOID),
+        any(_ATTRIBUTE.search(rest) for _, rest in tags),
+        _ENTITY.search(text) is not None,
+        "-->" in text.partition("<!--")[2],
+        "<!doctype html" in text.lower(),
+    )
+    return len(closed) + sum(marks) >= 2
 
 
 def _is_html(text: str) -> bool:
-    if re.match(r"\s*<\?xml", text):
+    """Tell whether a text is elements that are closed, and nothing else outside of them.
+
+    Not by ``html.parser``: on an open tag that never ends it tries again from every place, for minutes.
+    """
+    if text.lstrip().lower().startswith("<?xml"):
         return False
-    reader = _Reader()
-    reader.feed(text)
-    reader.close()
-    return reader.sound and reader.seen and not set(reader.open) - _OPTIONAL
+    open_elements: list[str] = []
+    place, seen = 0, False
+    while (match := _TOKEN.search(text, place)) is not None:
+        if not open_elements and text[place : match.start()].strip():
+            return False
+        place = match.end()
+        if match[0] == "<!--":
+            place = _behind(text, "-->", place)
+        elif match["name"]:
+            seen = True
+            name = match["name"].lower()
+            if not _step(open_elements, name, closes=bool(match["slash"]), empty=match["rest"].endswith("/")):
+                return False
+            if open_elements[-1:] in (["script"], ["style"]):  # what is in them is no markup
+                place = _before(text, f"</{name}", place)
+    rest = text[place:].strip() and not open_elements
+    return seen and not rest and not set(open_elements) - _OPTIONAL
 
 
-class _Reader(HTMLParser):
-    """Keeps the elements that are open, and whether all is as it should be so far."""
+def _step(open_elements: list[str], name: str, *, closes: bool, empty: bool) -> bool:
+    """Open or close an element; return False where there is none to close."""
+    if not closes:
+        if name not in _VOID and not empty:
+            open_elements.append(name)
+        return True
+    while open_elements and open_elements[-1] != name and open_elements[-1] in _OPTIONAL:
+        open_elements.pop()
+    if open_elements and open_elements[-1] == name:
+        open_elements.pop()
+        return True
+    return name in _VOID
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.open: list[str] = []
-        self.sound, self.seen = True, False
 
-    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        del attrs
-        self.seen = True
-        if tag not in _VOID:
-            self.open.append(tag)
+def _before(text: str, end: str, place: int) -> int:
+    match = re.compile(re.escape(end), re.IGNORECASE).search(text, place)
+    return len(text) if match is None else match.start()
 
-    def handle_startendtag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:
-        del tag, attrs
-        self.seen = True
 
-    def handle_endtag(self, tag: str) -> None:
-        while self.open and self.open[-1] != tag and self.open[-1] in _OPTIONAL:
-            self.open.pop()
-        if self.open and self.open[-1] == tag:
-            self.open.pop()
-        elif tag not in _VOID:
-            self.sound = False
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and not self.open:
-            self.sound = False
+def _behind(text: str, end: str, place: int) -> int:
+    found = text.find(end, place)
+    return len(text) if found < 0 else found + len(end)
