@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio.to_thread
 
 from headgate.conduct.combining import stored_parts, weighted_mean
-from headgate.conduct.embeddings import similarities
 from headgate.conduct.graders import grade_rows
 from headgate.conduct.targets import Targets, item_columns, item_targets, row_columns, traffic_targets
 from headgate.errors import ConfigError
@@ -258,6 +257,8 @@ async def _scored(
         pairs = [(output, columns(item)) for output, item in rows]
         return attach_scores(spec, batch, await grade_rows(spec, scorer.call, pairs))
     if isinstance(spec, EmbeddingSimilarity):
+        from headgate.conduct.embeddings import similarities  # httpx, which no other scorer needs
+
         texts = judged(spec, batch).select("output", "target").rows()
         return attach_scores(spec, batch, await similarities(spec, scorer.key, texts))
     return await anyio.to_thread.run_sync(score_columns, spec, batch)  # minutes of a slow scorer; others go on
