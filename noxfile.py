@@ -79,10 +79,10 @@ def faults(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Print the benchmark tables: the engine, its lanes, the journal, memory, statistics."""
-    session.install(".", "psutil>=6")  # not editable, and no groups: pandas, where it is, is imported by pyarrow
-    for script in ("bench_engine", "bench_transports", "bench_lanes", "bench_journal", "bench_memory", "bench_canary"):
-        session.run("python", f"benchmarks/{script}.py")
+    """Print the benchmark tables: the engine, its lanes, the journal, memory, statistics, scorers."""
+    session.install(".[scorers]", "psutil>=6")  # not editable, and no groups: pandas, if there, is imported by pyarrow
+    for script in ("engine", "transports", "lanes", "journal", "memory", "canary", "score"):
+        session.run("python", f"benchmarks/bench_{script}.py")
     session.install("arch>=7")  # a rival of the last; it brings pandas
     session.run("python", "benchmarks/bench_stats.py")
 

@@ -72,8 +72,13 @@ docs/schemas/canary-v1.json.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "ContentPart", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
-    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget", "Store",
+    "Items", "PromptSource", "Message", "ContentPart", "Model", "Price", "Simulation", "Faults", "Lane",
+    "ExactMatch", "Contains", "StartsWith", "EndsWith", "Regex", "StringSimilarity", "Length", "Language", "Refusal",
+    "Numeric", "MultipleChoice", "Classification",
+    "JsonValid", "JsonSchema", "JsonField", "SqlValid", "XmlValid", "HtmlValid", "ToolCall", "ToolCallValid",
+    "Bleu", "Chrf", "Gleu", "Rouge", "TokenF1", "Perplexity", "Limit", "StopReason",
+    "EmbeddingSimilarity", "Python", "Weighted", "PassAtK",
+    "Compare", "Arm", "Gate", "Policy", "Budget", "Store",
 )  # fmt: skip
 
 NOTES = {
@@ -94,6 +99,8 @@ What each format's language may hold, and what is refused, stands in [Prompts](p
 A plain text in place of the mapping is a path when it ends like one of these, else the template itself; a list is
 `messages`. Parameters in a prompt's file belong to the prompt and are sent with its jobs; a model that gives another
 value is an error.""",
+    "ExactMatch": """\
+What each type of scorer is for, with an example, and its counterparts elsewhere: [Scoring](scoring.md).""",
     "Price": """\
 Without it the published price holds, where there is one: [Cost](cost.md).""",
 }

@@ -86,6 +86,17 @@ class ConfigError(HeadgateError):
             return self
         return ConfigError(self.problem, file=file, field=self.field, value=self._given, mend=self.mend)
 
+    def inside(self, field: str, *, file: str | Path | None = None) -> ConfigError:
+        """Return the same error, of a field inside of another one and in a file.
+
+        Examples
+        --------
+        >>> print(ConfigError("is no dialect", field="dialect", value="x").inside("scorers.0", file="suite.yaml"))
+        suite.yaml: scorers.0.dialect: 'x' is no dialect
+        """
+        inner = field if self.field is None else f"{field}.{self.field}"
+        return ConfigError(self.problem, file=file, field=inner, value=self._given, mend=self.mend)
+
 
 class PlanMismatch(ConfigError):
     """The run directory holds another plan; ``keys`` are the parts that differ."""

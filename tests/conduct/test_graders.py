@@ -87,3 +87,42 @@ def test_the_pace_is_kept():
     started = []
     grade(lambda output: started.append(time.monotonic()) or 1, [("x", {})] * 6, requests_per_minute=1200)
     assert started[-1] - started[0] >= 5 * 0.05 * 0.9
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_batch_is_one_call_of_lists(kind):
+    calls = []
+
+    def call(outputs, items):
+        calls.append(outputs)
+        return [output == item["target"] for output, item in zip(outputs, items, strict=True)]
+
+    async def async_call(outputs, items):
+        return call(outputs, items)
+
+    rows = [(str(n), {"target": str(n % 3)}) for n in range(100)]
+    scores = grade(call if kind == "sync" else async_call, rows, batch=True)
+    assert [score.value for score in scores] == [float(n < 3) for n in range(100)]
+    assert len(calls) == 1
+    assert grade(call, [], batch=True) == []
+
+
+@pytest.mark.parametrize(
+    ("returned", "values", "reason"),
+    [
+        ([1, float("nan"), "x"], [1, None, None], "the scorer returned nan"),
+        ([1, 2, 3], [1, None, None], "the scorer returned 2.0, outside its bounds [0, 1]"),
+        ([1], [None] * 3, "the scorer returned 1 scores for 3 rows"),
+        (None, [None] * 3, "TypeError: 'NoneType' object is not iterable"),
+        (7, [None] * 3, "TypeError: 'int' object is not iterable"),
+    ],
+)
+def test_what_a_batch_returns_becomes_scores_or_reasons(returned, values, reason):
+    scores = grade(lambda outputs: returned, [("a", {}), ("b", {}), ("c", {})], batch=True)
+    assert [score.value for score in scores] == values
+    assert scores[1].explanation == reason
+
+
+def test_a_batch_that_raises_costs_all_its_rows_and_no_more():
+    scores = grade(lambda outputs: 1 / 0, [("a", {}), ("b", {})], batch=True)
+    assert [score.explanation for score in scores] == ["ZeroDivisionError: division by zero"] * 2

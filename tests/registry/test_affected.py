@@ -53,6 +53,16 @@ def test_a_suite_is_touched_through_its_parts(tmp_path, change, expected):
     assert affected_suites(CommitTree(git, base), FolderTree(tmp_path)) == found
 
 
+def test_a_suite_is_touched_through_the_schemas_and_tools_of_its_scorers(tmp_path):
+    repo = Repo(tmp_path)
+    suite = SUITE.partition("scorers:")[0] + "scorers: [{name: shape, type: json_schema, schema: shape.json}]\n"
+    base = repo.commit("Base", {**FILES, "a/s.yaml": suite, "a/shape.json": "{}"})
+    head = repo.commit("Head", {"a/shape.json": '{"type": "object"}'})
+    git = Repository(tmp_path)
+    (found,) = affected_suites(CommitTree(git, base), CommitTree(git, head))
+    assert (found.suite, found.changed) == ("a/s.yaml", ("scorers.shape",))
+
+
 def test_what_cannot_be_read_and_did_not_change_touches_nothing(tmp_path):
     repo = Repo(tmp_path)
     broken = {"prompts/old.prompt.yml": "messages: 3", "b/other.yaml": "item: x\n" + SUITE}

@@ -5,7 +5,7 @@ import pytest
 
 from headgate.errors import ConfigError
 from headgate.score.callables import Score
-from headgate.score.scorer import answered, attach_scores, check_pattern, direction, is_failure, score_columns, version
+from headgate.score.scorer import answered, attach_scores, check_scorer, direction, is_failure, score_columns, version
 from headgate.suite.model import Contains, ExactMatch, Numeric, Python, Regex
 
 
@@ -84,7 +84,7 @@ def test_the_version_follows_the_declaration_and_the_source():
 
 
 def test_a_bad_pattern_is_named():
-    with pytest.raises(ConfigError, match=r"scorers\.0\.pattern: '\(' is not a regular expression"):
-        check_pattern(Regex(name="r", type="regex", pattern="("), field="scorers.0.pattern")
+    with pytest.raises(ConfigError, match=r"pattern: '\(' is not a regular expression"):
+        check_scorer(Regex(name="r", type="regex", pattern="("))
     with pytest.raises(ConfigError, match="no look-around"):
-        check_pattern(Regex(name="r", type="regex", pattern="(?=x)"), field="scorers.0.pattern")
+        check_scorer(Regex(name="r", type="regex", pattern="(?=x)"))

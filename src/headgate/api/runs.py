@@ -371,7 +371,7 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     """
     path = Path(run)
     declared = Suite.model_validate(read_manifest(RunFolder(path).manifest).suite) if suite is None else suite
-    scorers = bind_scorers(declared)
+    scorers = bind_scorers(declared, keys=True)
     with RunStore.open(path) as store:
         check_open(store)
         return complete(score_results(store, scorers))

@@ -74,7 +74,7 @@ class Watcher:
             raise ConfigError(
                 "is both stable and the canary", file=declared.file, field="traffic", value=self.places[0]
             )
-        self._scorers = bind_scorers(declared)
+        self._scorers = bind_scorers(declared, keys=True)
         self._questions = questions_of(declared.gates, declared.scorers, declared.policy, min_units=declared.min_units)
         self._metrics = sorted({question.metric.name for question in self._questions})
         self.troubles: list[str] = []

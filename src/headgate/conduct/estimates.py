@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headgate.conduct.classes import Classes
 from headgate.errors import ConfigError
 from headgate.score.scorer import Direction, direction
-from headgate.stats import Estimate, mean_interval, paired_interval
+from headgate.stats import Estimate, mean_interval, paired_interval, pass_at_k
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Suite
+from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Scorer, Suite
+from headgate.suite.scorers import Classification, PassAtK
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -45,12 +47,13 @@ def summarize_run(path: Path, *, confidence: float = 0.95) -> list[CellEstimate]
     Returns
     -------
     list of CellEstimate
-        Scorers in the order of the suite, then the built-in metrics; cells in the order of the suite.
+        Scorers in the order of the suite, the built-in metrics, then F1 and MCC of classifications; cells in the order
+        of the suite.
     """
     manifest = read_manifest(RunFolder(path).manifest)
     found: list[CellEstimate] = []
     for metric in metrics_of(manifest):
-        items, bounds = _items(path, metric), _direction(manifest, metric).bounds
+        items, bounds = _items(path, manifest, metric), _direction(manifest, metric).bounds
         for prompt, model in _cells(manifest):
             rows = items.filter(prompt=prompt, model=model)
             estimate = None
@@ -58,7 +61,18 @@ def summarize_run(path: Path, *, confidence: float = 0.95) -> list[CellEstimate]
                 values, cluster = rows["value"].to_numpy(), _cluster(rows)
                 estimate = mean_interval(values, cluster=cluster, bounds=bounds, confidence=confidence)
             found.append(CellEstimate(metric=metric, prompt=prompt, model=model, estimate=estimate))
+    classifiers = [spec for spec in _declared(manifest) if isinstance(spec, Classification)]
+    for spec in classifiers:
+        if spec.name in manifest.scorers:
+            found += _classes(path, spec, manifest, confidence=confidence)
     return found
+
+
+def _classes(path: Path, spec: Classification, manifest: Manifest, *, confidence: float) -> Iterator[CellEstimate]:
+    classes = Classes.of(path, spec)
+    for prompt, model in _cells(manifest):
+        for name, estimate in classes.estimates(prompt, model, confidence=confidence).items():
+            yield CellEstimate(metric=f"{spec.name}.{name}", prompt=prompt, model=model, estimate=estimate)
 
 
 def compare_cells(candidate: Path, baseline: Path, metric: str, *, confidence: float = 0.95) -> list[CellEstimate]:
@@ -82,7 +96,7 @@ def compare_cells(candidate: Path, baseline: Path, metric: str, *, confidence: f
     pairs = list(_pairs(*manifests))
     if not pairs:
         raise ConfigError("has no prompt and model in common with the baseline", file=candidate)
-    ours, theirs = _items(candidate, metric), _items(baseline, metric)
+    ours, theirs = (_items(path, one, metric) for path, one in zip((candidate, baseline), manifests, strict=True))
     bounds = _direction(manifests[0], metric).bounds
     cells: list[CellEstimate] = []
     for (prompt, model), (other_prompt, other_model) in pairs:
@@ -96,8 +110,13 @@ def compare_cells(candidate: Path, baseline: Path, metric: str, *, confidence: f
 
 
 def metrics_of(manifest: Manifest) -> list[str]:
-    """Return the names of a run's metrics: its scorers, then the built-in ones."""
-    return [*manifest.scorers, *BUILTIN_METRICS]
+    """Return the names of a run's metrics: its scorers, what is made of their scores, then the built-in ones."""
+    made = [spec.name for spec in _declared(manifest) if isinstance(spec, PassAtK) and spec.of in manifest.scorers]
+    return [*manifest.scorers, *made, *BUILTIN_METRICS]
+
+
+def _declared(manifest: Manifest) -> list[Scorer]:
+    return Suite.model_validate(manifest.suite).scorers
 
 
 def _paired(ours: pl.DataFrame, theirs: pl.DataFrame) -> pl.DataFrame:
@@ -127,14 +146,17 @@ def _direction(manifest: Manifest, metric: str) -> Direction:
         return Direction(higher_is_better=False)
     if metric in BUILTIN_METRICS:
         return Direction(bounds=None, higher_is_better=False)
-    suite = Suite.model_validate(manifest.suite)
-    return next((direction(scorer) for scorer in suite.scorers if scorer.name == metric), Direction(bounds=None))
+    found = _declared(manifest)
+    return next((direction(scorer) for scorer in found if scorer.name == metric), Direction(bounds=None))
 
 
-def _items(path: Path, metric: str) -> pl.DataFrame:
+def _items(path: Path, manifest: Manifest, metric: str) -> pl.DataFrame:
     """Return the item means of a metric: prompt, model, item_id, cluster, value; seeds are averaged first."""
     import polars as pl
 
+    passes = next((one for one in _declared(manifest) if one.name == metric and isinstance(one, PassAtK)), None)
+    if passes is not None:
+        return _passing(path, passes)
     if metric in BUILTIN_METRICS:
         rows = scan(path)
         status = STATUS_RATES.get(metric)
@@ -144,6 +166,20 @@ def _items(path: Path, metric: str) -> pl.DataFrame:
         rows, value = scan_scores(path).filter(pl.col("scorer") == metric), pl.col("value")
     means = rows.group_by("prompt", "model", "item_id").agg(pl.col("cluster").first(), value.mean().alias("value"))
     return means.filter(pl.col("value").is_not_null()).sort("prompt", "model", "item_id").collect()
+
+
+def _passing(path: Path, spec: PassAtK) -> pl.DataFrame:
+    """Return the chance to pass of every item, from its seeds; items with too few of them are left out."""
+    import polars as pl
+
+    rows = scan_scores(path).filter(pl.col("scorer") == spec.of, pl.col("value").is_not_null())
+    grouped = rows.group_by("prompt", "model", "item_id").agg(
+        pl.col("cluster").first(), n=pl.len(), passed=pl.col("value").sum()
+    )
+    items = grouped.filter(pl.col("n") >= spec.k).sort("prompt", "model", "item_id").collect()
+    found = pass_at_k(items["n"].to_numpy(), items["passed"].to_numpy(), spec.k, every=spec.all)
+    value = pl.Series("value", 1 - found if spec.negate else found)
+    return items.drop("n", "passed").with_columns(value)
 
 
 def _cluster(rows: pl.DataFrame) -> npt.NDArray[Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -37,9 +38,9 @@ async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]
     Parameters
     ----------
     spec : Python
-        Bounds and pace.
+        Bounds and pace; with ``batch`` all rows are handed over in one call.
     call : callable
-        ``call(output)`` or ``call(output, item)``.
+        ``call(output)`` or ``call(output, item)``; with ``batch`` these are lists, and a list of scores comes back.
     rows : sequence of (output, item)
 
     Returns
@@ -47,6 +48,8 @@ async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]
     list of Score
         One per row.
     """
+    if spec.batch:
+        return await _grade_batch(spec, call, rows)
     scores: list[Score | None] = [None] * len(rows)
     grade = bind_item(call)
     pace = None if spec.requests_per_minute is None else AsyncLimiter(1, 60 / spec.requests_per_minute)
@@ -75,6 +78,32 @@ async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]
         for start in range(0, len(rows), step):
             group.start_soon(work, start)
     return [score for score in scores if score is not None]
+
+
+async def _grade_batch(spec: Python, call: Callable[..., Any], rows: Sequence[Row]) -> list[Score]:
+    """Score all rows with one call; what it raises, or a list of another length, makes all of them null."""
+    if not rows:
+        return []
+    grade, (outputs, items) = bind_item(call), map(list, zip(*rows, strict=True))
+
+    async def call_async() -> Any:
+        return await grade(outputs, items)
+
+    found: Any
+    try:
+        if is_async_callable(call):
+            found = await AsyncRetrying(**_RETRY)(call_async)
+        else:
+            found = await anyio.to_thread.run_sync(partial(Retrying(**_RETRY), grade, outputs, items))
+        return _as_many(list(found), len(rows), spec)
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything; the rows say so and the run goes on
+        return [failed_score(error)] * len(rows)
+
+
+def _as_many(found: Sequence[Any], count: int, spec: Python) -> list[Score]:
+    if len(found) != count:
+        return [Score(None, explanation=f"the scorer returned {len(found)} scores for {count} rows")] * count
+    return [as_score(value, bounds=spec.bounds) for value in found]
 
 
 def _grade_all(spec: Python, grade: Grade, rows: Sequence[Row]) -> list[Score]:

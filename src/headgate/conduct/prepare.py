@@ -88,7 +88,7 @@ def prepare(
     """
     chosen = choose_arm(suite, arm)
     prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
-    scorers = bind_scorers(suite)
+    scorers = bind_scorers(suite, keys=True)
     calls = dict(_resolve_calls(suite))
     asked = [model for model in suite.models if chosen is None or chosen.has_model(model.id)]
     for model in asked:

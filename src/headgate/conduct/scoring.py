@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
+import anyio.to_thread
 
+from headgate.conduct.combining import stored_parts, weighted_mean
 from headgate.conduct.graders import grade_rows
+from headgate.conduct.targets import Targets, item_columns, item_targets, row_columns, traffic_targets
 from headgate.errors import ConfigError
+from headgate.execute.secret import Secret, resolve_secret
 from headgate.score.scorer import (
     KEYS,
     answered,
     attach_scores,
-    check_pattern,
-    is_failure,
+    check_scorer,
+    columns_of,
+    direction,
+    judged,
     score_columns,
     version,
 )
 from headgate.store.layout import RunFolder
 from headgate.store.run import RunStore
+from headgate.store.scores import score_path
 from headgate.suite.callables import resolve_callable
 from headgate.suite.canary import Canary
+from headgate.suite.documents import read_document
 from headgate.suite.items import ItemFile
-from headgate.suite.model import Python, Regex, Scorer, Suite
-from headgate.suite.templates import Template
+from headgate.suite.model import Python, Scorer, Suite
+from headgate.suite.scorers import EmbeddingSimilarity, JsonSchema, PassAtK, ToolCallValid, Weighted
+from headgate.suite.scorers.names import in_order
 from headgate.traffic.row import Row
 
 if TYPE_CHECKING:
     import polars as pl
 
+_OPENAI: Final = "https://api.openai.com/"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BoundScorer:
-    """A scorer whose callable, target template and version are known to be good."""
+    """A scorer whose callable, files, target template and version are known to be good.
+
+    Attributes
+    ----------
+    parts : tuple of BoundScorer
+        The scorers that it is made of.
+    """
 
     spec: Scorer
     version: str
-    target: Template | None
-    call: Callable[..., Any] | None
+    target: Targets | None = None
+    call: Callable[..., Any] | None = None
+    key: Secret | None = None
+    parts: tuple[BoundScorer, ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,27 +66,88 @@ class BoundScorer:
         return self.spec.name
 
 
-def bind_scorers(suite: Suite | Canary) -> tuple[BoundScorer, ...]:
-    """Resolve what the scorers of a suite or canary name.
+def bind_scorers(suite: Suite | Canary, *, keys: bool = False) -> tuple[BoundScorer, ...]:
+    """Resolve what the scorers of a suite or canary name; those that others are made of come first.
+
+    Scorers without scores of their own (``pass_at_k``) are left out.
+
+    Parameters
+    ----------
+    keys : bool
+        Read the keys too: scores are about to be made.
 
     Raises
     ------
     ConfigError
-        If a callable cannot be imported, or a pattern or a target is malformed.
+        If a callable, a file, a key or a library is missing, or a pattern, schema or target is malformed.
     """
-    return tuple(_bind(suite, spec, f"scorers.{index}") for index, spec in enumerate(suite.scorers))
+    places = {scorer.name: index for index, scorer in enumerate(suite.scorers)}
+    found: dict[str, BoundScorer] = {}
+    for spec in in_order(suite.scorers):
+        if not isinstance(spec, PassAtK):
+            parts = tuple(found[name] for name in spec.of) if isinstance(spec, Weighted) else ()
+            found[spec.name] = _bind(suite, spec, f"scorers.{places[spec.name]}", parts=parts, keys=keys)
+    return tuple(found.values())
 
 
-def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
-    call, target = None, None
+def _bind(
+    suite: Suite | Canary, spec: Scorer, field: str, *, parts: tuple[BoundScorer, ...], keys: bool
+) -> BoundScorer:
+    file = None if suite.file is None else str(suite.file)
+    spec = _with_files(spec, base=suite.base, field=field, file=suite.file)
+    try:
+        check_scorer(spec)
+    except ConfigError as error:
+        raise error.inside(field, file=suite.file) from error
+    for part in parts:
+        _check_part(part, field=field, file=suite.file)
+    bound = BoundScorer(
+        spec=spec,
+        version=version(spec, parts={part.name: f"{part.version} {part.spec.weight}" for part in parts}),
+        target=_targets(spec, file=file, field=field),
+        parts=parts,
+    )
     if isinstance(spec, Python):
         call = resolve_callable(spec.call, base=suite.base, field=f"{field}.call", file=suite.file)
-    elif isinstance(spec, Regex):
-        check_pattern(spec, field=f"{field}.pattern")
-    source = getattr(spec, "target", None)
-    if source is not None:
-        target = Template(source, file=None if suite.file is None else str(suite.file), where=f"{field}.target")
-    return BoundScorer(spec, version(spec, call), target, call)
+        return replace(bound, call=call, version=version(spec, call))
+    if isinstance(spec, EmbeddingSimilarity) and keys:
+        return replace(bound, key=_key(spec, base=suite.base, field=field, file=suite.file))
+    return bound
+
+
+def _with_files(spec: Scorer, *, base: Path, field: str, file: Path | None) -> Scorer:
+    """Return a scorer with what stands in a file of its own."""
+    for kind, name in ((JsonSchema, "schema"), (ToolCallValid, "tools")):
+        if isinstance(spec, kind) and isinstance(path := getattr(spec, name), str):
+            try:
+                data = read_document(base / path).data
+            except ConfigError as error:
+                raise ConfigError(error.problem, file=file, field=f"{field}.{name}", value=path) from error
+            return type(spec).model_validate({**spec.model_dump(), name: data})
+    return spec
+
+
+def _targets(spec: Scorer, *, file: str | None, field: str) -> Targets | None:
+    declared = getattr(spec, "target", None)
+    if declared is None:
+        return None
+    return Targets.of(declared, several=getattr(spec, "several", False), file=file, field=f"{field}.target")
+
+
+def _check_part(part: BoundScorer, *, field: str, file: Path | None) -> None:
+    found = direction(part.spec)
+    bounds = found.bounds
+    if bounds is None or bounds[0] < 0 or bounds[1] > 1 or not found.higher_is_better:
+        mend = "negate it, or give it a threshold"
+        problem = "has scores that are not between 0 and 1, or of which the lower ones are better"
+        raise ConfigError(problem, file=file, field=f"{field}.of", value=part.name, mend=mend)
+
+
+def _key(spec: EmbeddingSimilarity, *, base: Path, field: str, file: Path | None) -> Secret | None:
+    reference = spec.api_key
+    if reference is None and spec.base_url.startswith(_OPENAI):
+        reference = "env:OPENAI_API_KEY"
+    return None if reference is None else resolve_secret(reference, base=base, field=f"{field}.api_key", file=file)
 
 
 async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str, int]:
@@ -89,15 +168,25 @@ async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str
     for scorer in scorers:
         missing = 0
         with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
-            for scored in store.sealed_scores(scorer=scorer.name, version=scorer.version):
-                missing += scored.column("value").null_count
-                write(scored)
-            for batch in _with_targets(scorer, _results(store), items):
-                frame = await _score_batch(scorer, batch, items)
+            async for frame in _scores(store, scorer, items):
                 missing += frame["value"].null_count()
                 write(frame)
         unscored[scorer.name] = missing
     return unscored
+
+
+async def _scores(store: RunStore, scorer: BoundScorer, items: ItemFile) -> AsyncIterator[pl.DataFrame]:
+    """Yield the scores of a run: of what is sealed those that are stored, else what the scorer says now."""
+    import polars as pl
+
+    if scorer.parts:  # their scores are stored, also those of what is sealed
+        for frame in _combined(store, scorer):
+            yield frame
+        return
+    for scored in store.sealed_scores(scorer=scorer.name, version=scorer.version):
+        yield pl.DataFrame(pl.from_arrow(scored))
+    for batch in _with_targets(scorer, _results(store, scorer), items):
+        yield await _score_batch(scorer, batch, items)
 
 
 def check_open(store: RunStore) -> None:
@@ -113,17 +202,29 @@ def check_open(store: RunStore) -> None:
         raise ConfigError(said, file=store.files.path, mend="run the suite again into another --out")
 
 
+def _combined(store: RunStore, scorer: BoundScorer) -> Iterator[pl.DataFrame]:
+    files = {part.name: score_path(store.files, scorer=part.name, version=part.version) for part in scorer.parts}
+    return (_combine(scorer, parts) for parts in stored_parts(files))
+
+
+def _combine(scorer: BoundScorer, parts: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    assert isinstance(scorer.spec, Weighted)
+    return weighted_mean(scorer.spec, {part.name: part.spec.weight for part in scorer.parts}, parts)
+
+
 async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: ItemFile) -> list[pl.DataFrame]:
     """Score rows that are at hand, with every scorer; a frame of scores each, with the column ``scorer``."""
     import polars as pl
 
-    frames: list[pl.DataFrame] = []
+    found: dict[str, pl.DataFrame] = {}
     for scorer in scorers:
-        answers = rows.select(*KEYS, "status", "output").filter(pl.col("status") != "error")
+        if scorer.parts:
+            found[scorer.name] = _combine(scorer, {part.name: found[part.name] for part in scorer.parts})
+            continue
+        answers = answered(_known(rows, columns_of(scorer.spec)))
         for batch in _with_targets(scorer, iter([answers]), items):
-            frame = await _score_batch(scorer, batch, items)
-            frames.append(frame.with_columns(scorer=pl.lit(scorer.name)))
-    return frames
+            found[scorer.name] = await _score_batch(scorer, batch, items)
+    return [frame.with_columns(scorer=pl.lit(name)) for name, frame in found.items()]
 
 
 async def score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> list[float | None]:
@@ -133,94 +234,86 @@ async def score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> list[float 
     """
     import polars as pl
 
-    keys = {name: pl.lit(None, pl.String) for name in KEYS if name not in {"job_id", "item_id"}}
-    frame = pl.DataFrame(
-        {
-            "job_id": [str(n) for n in range(len(rows))],
-            "status": [r.status for r in rows],
-            "output": [r.output for r in rows],
-        },
-        schema={"job_id": pl.String, "status": pl.String, "output": pl.String},
-    ).with_columns(pl.col("job_id").alias("item_id"), **keys)
-    if scorer.target is not None:
-        targets = [_row_target(scorer.target, row) for row in rows]
-        frame = frame.with_columns(target=pl.Series(targets, dtype=pl.String))
-    if isinstance(scorer.spec, Python):
-        assert scorer.call is not None
-        wanted = answered(frame).filter(~is_failure())["job_id"].cast(pl.Int64).to_list()
-        pairs = [(rows[n].output or "", _row_columns(rows[n])) for n in wanted]
-        scores = attach_scores(scorer.spec, frame, await grade_rows(scorer.spec, scorer.call, pairs))
-    else:
-        scores = score_columns(scorer.spec, frame)
+    scores = await _score_traffic(rows, scorer)
     found = dict(scores.select(pl.col("job_id").cast(pl.Int64), "value").iter_rows())
     return [found.get(n) for n in range(len(rows))]
 
 
-def _row_columns(row: Row) -> dict[str, Any]:
-    return {**row.attributes, "input": row.input, "output": row.output, "target": row.target}
+async def _score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> pl.DataFrame:
+    if scorer.parts:
+        return _combine(scorer, {part.name: await _score_traffic(rows, part) for part in scorer.parts})
+    frame = _traffic_frame(rows, columns_of(scorer.spec))
+    if scorer.target is not None:
+        frame = frame.with_columns(target=traffic_targets(scorer.target, rows))
+    columns = {str(number): row_columns(row) for number, row in enumerate(rows)}
+    return await _scored(scorer, frame, columns.__getitem__)
 
 
-def _row_target(template: Template, row: Row) -> str | None:
-    if template.source.replace(" ", "") == "{{target}}":
-        return row.target
-    try:
-        return template.render(_row_columns(row) if template.variables else {})
-    except ConfigError:  # this row lacks a column: it cannot be scored, and others can
-        return None
+def _traffic_frame(rows: Sequence[Row], columns: Sequence[str]) -> pl.DataFrame:
+    """Return rows of live traffic as if they were results; what a log does not have is null."""
+    import polars as pl
+
+    there = {name: [getattr(row, name, None) for row in rows] for name in ("status", "output", *columns)}
+    numbers = pl.Series("job_id", [str(number) for number in range(len(rows))], pl.String)
+    frame = pl.DataFrame(there, schema_overrides={"status": pl.String, "output": pl.String})
+    return _known(frame.with_columns(numbers, numbers.alias("item_id")), columns)
 
 
 async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile) -> pl.DataFrame:
-    if not isinstance(scorer.spec, Python):
-        return score_columns(scorer.spec, batch)
-    assert scorer.call is not None
-    rows = answered(batch).filter(~is_failure())
-    wanted = _variables(items, set(rows["item_id"].unique()))
-    pairs = [(output, wanted[item]) for output, item in rows.select("output", "item_id").iter_rows()]
-    return attach_scores(scorer.spec, batch, await grade_rows(scorer.spec, scorer.call, pairs))
+    found: dict[str, Mapping[str, Any]] = {}
+    if isinstance(scorer.spec, Python):
+        wanted = set(batch["item_id"].unique())
+        found = {item_id: columns for item_id, columns in item_columns(items) if item_id in wanted}
+    return await _scored(scorer, batch, found.__getitem__)
 
 
-def _results(store: RunStore) -> Iterator[pl.DataFrame]:
+async def _scored(
+    scorer: BoundScorer, batch: pl.DataFrame, columns: Callable[[str], Mapping[str, Any]]
+) -> pl.DataFrame:
+    """Score a batch; ``columns``: an item's, for a function that wants them."""
+    spec = scorer.spec
+    if isinstance(spec, Python):
+        assert scorer.call is not None
+        rows = judged(spec, batch).select("output", "item_id").iter_rows()
+        pairs = [(output, columns(item)) for output, item in rows]
+        return attach_scores(spec, batch, await grade_rows(spec, scorer.call, pairs))
+    if isinstance(spec, EmbeddingSimilarity):
+        from headgate.conduct.embeddings import similarities  # httpx, which no other scorer needs
+
+        texts = judged(spec, batch).select("output", "target").rows()
+        return attach_scores(spec, batch, await similarities(spec, scorer.key, texts))
+    return await anyio.to_thread.run_sync(score_columns, spec, batch)  # minutes of a slow scorer; others go on
+
+
+def _results(store: RunStore, scorer: BoundScorer) -> Iterator[pl.DataFrame]:
     import polars as pl
 
-    for batch in store.results([*KEYS, "status", "output"]):
-        yield pl.DataFrame(pl.from_arrow(batch)).filter(pl.col("status") != "error")
+    columns = columns_of(scorer.spec)
+    for batch in store.results([*KEYS, "status", "output", *columns]):
+        yield answered(_known(pl.DataFrame(pl.from_arrow(batch)), columns))
+
+
+def _known(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return what a scorer reads of results; a column that they lack is null."""
+    import polars as pl
+
+    absent = {name: pl.lit(None, _kind(name)) for name in (*KEYS, *columns) if name not in rows.columns}
+    return rows.with_columns(**absent).select(*KEYS, "status", "output", *columns)
+
+
+def _kind(name: str) -> pl.DataType:
+    import polars as pl
+
+    return pl.Int64() if name == "seed" else pl.Float64() if name.endswith(("_s", "_usd", "_tokens")) else pl.String()
 
 
 def _with_targets(scorer: BoundScorer, batches: Iterator[pl.DataFrame], items: ItemFile) -> Iterator[pl.DataFrame]:
     if scorer.target is None:
         yield from batches
         return
-    targets = _targets(scorer.target, items)
+    targets = item_targets(scorer.target, items)
     for batch in batches:
-        yield batch.join(targets, on="item_id", how="left")
-
-
-def _targets(template: Template, items: ItemFile) -> pl.DataFrame:
-    """Return the target of every item, rendered by the scorer's template."""
-    import polars as pl
-
-    if template.source.strip("{} ") == "target" and template.source.startswith("{{"):
-        frames = [pl.DataFrame(pl.from_arrow(batch)) for batch in items.batches(["item_id", "target"])]
-        return pl.concat(frames).cast({"target": pl.String})
-    rows = [
-        (item_id, template.render(_columns(variables, target), row=f"item {item_id}"))
-        for batch in items.batches(["item_id", "target", "variables_json"])
-        for item_id, target, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True)
-    ]
-    return pl.DataFrame(rows, schema={"item_id": pl.String, "target": pl.String}, orient="row")
-
-
-def _columns(variables: str, target: str | None) -> Mapping[str, Any]:
-    return {"target": target, **msgspec.json.decode(variables)}
-
-
-def _variables(items: ItemFile, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
-    found: dict[str, Mapping[str, Any]] = {}
-    for batch in items.batches(["item_id", "target", "variables_json"]):
-        for item_id, target, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            if item_id in wanted:
-                found[item_id] = _columns(variables, target)
-    return found
+        yield batch.join(targets, on="item_id", how="left", maintain_order="left")
 
 
 def stored_versions(path: Path) -> dict[str, str]:

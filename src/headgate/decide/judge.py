@@ -66,7 +66,7 @@ def decide(
     metrics = [metric_of(gate.metric, scorers) for gate in gates]
     for gate, metric in zip(gates, metrics, strict=True):
         check_gate(gate, metric, candidate=bench.candidate, other=bench.other(gate))
-    scored = list(dict.fromkeys(metric.name for metric in metrics if not metric.built_in))
+    scored = list(dict.fromkeys(metric.rows for metric in metrics if not metric.built_in))
     errors = _errors(bench, found, scored)
     others = (bench.baseline, bench.anchor)
     broken = next(filter(None, (_broken(bench.candidate, other, compare, scored) for other in others)), None)

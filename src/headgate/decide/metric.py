@@ -9,6 +9,7 @@ from headgate.errors import ConfigError
 from headgate.score.scorer import direction
 from headgate.stats.values import UNIT, Bounds
 from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Scorer
+from headgate.suite.scorers import PassAtK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +26,18 @@ class Metric:
         Which end is good.
     built_in : bool
         Whether the values stand in the results.
+    rows : str
+        Scorer whose scores are read: that of the name, unless it is made of another's.
+    passes : PassAtK, optional
+        What becomes of an item's scores in place of their mean.
     """
 
     name: str
     bounds: Bounds | None
     higher_is_better: bool
     built_in: bool
+    rows: str
+    passes: PassAtK | None = None
 
     @property
     def best(self) -> float | None:
@@ -53,10 +60,18 @@ def metric_of(name: str, scorers: Sequence[Scorer]) -> Metric:
     """
     if name in BUILTIN_METRICS:
         bounds = UNIT if name in STATUS_RATES else None
-        return Metric(name=name, bounds=bounds, higher_is_better=False, built_in=True)
+        return Metric(name=name, bounds=bounds, higher_is_better=False, built_in=True, rows=name)
     for scorer in scorers:
         if scorer.name == name:
             found = direction(scorer)
-            return Metric(name=name, bounds=found.bounds, higher_is_better=found.higher_is_better, built_in=False)
+            passes = scorer if isinstance(scorer, PassAtK) else None
+            return Metric(
+                name=name,
+                bounds=found.bounds,
+                higher_is_better=found.higher_is_better,
+                built_in=False,
+                rows=name if passes is None else passes.of,
+                passes=passes,
+            )
     known = ", ".join([*(scorer.name for scorer in scorers), *BUILTIN_METRICS])
     raise ConfigError("is no metric of this suite", field="gates.metric", value=name, mend=f"known are {known}")

@@ -151,11 +151,11 @@ def check_gate(gate: Gate, metric: Metric, *, candidate: RunFacts, other: RunFac
             if anchor
             else "give the suite a `compare`, or name a baseline run",
         )
-    if not metric.built_in and metric.name not in candidate.scorers:
+    if not metric.built_in and metric.rows not in candidate.scorers:
         raise ConfigError(
             f"has no scores in run {candidate.run}",
             field="gates.metric",
-            value=metric.name,
+            value=metric.rows,
             mend="score the run first: headgate score RUN",
         )
 

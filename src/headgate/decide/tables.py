@@ -13,10 +13,12 @@ from headgate.decide.facts import RunFacts, item_numbers
 from headgate.decide.metric import Metric
 from headgate.errors import StatisticsError
 from headgate.stats.intervals import binary_rows
+from headgate.stats.passes import pass_at_k, pass_noise
 from headgate.stats.seeds import SeedNoise
 from headgate.stats.sums import group_sums
-from headgate.stats.values import Bounds, Floats, Ints
+from headgate.stats.values import UNIT, Bounds, Floats, Ints
 from headgate.suite.model import STATUS_RATES
+from headgate.suite.scorers import PassAtK
 
 if TYPE_CHECKING:
     import polars as pl
@@ -157,7 +159,7 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
     import polars as pl
 
     if not metric.built_in:
-        found = cell_rows(facts.scores, cell, "item_id", "seed", "value", scorer=metric.name)
+        found = cell_rows(facts.scores, cell, "item_id", "seed", "value", scorer=metric.rows)
         return found.drop_nulls("value")
     failed = pl.col("status") == "error"
     status = STATUS_RATES.get(metric.name)
@@ -193,7 +195,9 @@ class _Arm:
         return replace(self, rows=rows, n=n, total=np.pad(self.total, more), squares=np.pad(self.squares, more))
 
     def items(self, shared: NDArray[np.bool_], *, metric: Metric, missing: int) -> ArmItems:
-        """Return the means of some items."""
+        """Return the means of some items, or what the metric makes of their scores in their place."""
+        if metric.passes is not None:
+            return self._passing(metric.passes, shared, missing=missing)
         total, squares = self.total[shared], self.squares[shared]
         n, rows = self.n[shared].astype(np.float64), self.rows[shared].astype(np.float64)
         seen = np.full(total.size, np.nan)
@@ -211,6 +215,34 @@ class _Arm:
             n_missing=missing,
             binary=self.binary,
         )
+
+    def _passing(self, spec: PassAtK, shared: NDArray[np.bool_], *, missing: int) -> ArmItems:
+        """Return each item's chance to pass: what is missing passes at worst in none of its seeds, at best in all."""
+        if not self.binary and self.n.any():
+            raise StatisticsError(
+                f"{spec.name} asks for scores of 0 and 1 and nothing between, and {spec.of} has others"
+            )
+        n, rows, passed = self.n[shared], self.rows[shared], np.rint(self.total[shared])
+        seen = _chance(spec, n, passed)
+        ends = _chance(spec, rows, passed), _chance(spec, rows, passed + (rows - n).astype(np.float64))
+        low, high = (
+            np.where(np.isfinite(end), end, bound)
+            for end, bound in zip((np.fmin(*ends), np.fmax(*ends)), UNIT, strict=True)
+        )
+        return ArmItems(
+            low=low,
+            high=high,
+            seen=seen,
+            noise=pass_noise(n, passed, spec.k, every=spec.all),
+            n_rows=int(rows.sum()),
+            n_missing=missing,
+            binary=False,
+        )
+
+
+def _chance(spec: PassAtK, n: Ints, passed: Floats) -> Floats:
+    found = pass_at_k(n, passed, spec.k, every=spec.all)
+    return 1 - found if spec.negate else found
 
 
 def _totals(values: Floats, codes: Ints, counts: NDArray[np.intp], *, levels: Bounds | None) -> tuple[Floats, Floats]:

@@ -59,6 +59,13 @@ def occurrences(facts: RunFacts, *, metric: Metric, cell: Cell, reproduce: str |
 
     wanted, of = reproduction(reproduce, seeds=facts.seeds)
     looked_at = pl.col("seed") < facts.first_seed + of
+    if metric.passes is not None:
+        raise ConfigError(
+            "looks at single answers, and this metric has none",
+            field="gates.zero_tolerance",
+            value=metric.name,
+            mend=f"name {metric.rows!r}, or give a `min`",
+        )
     if metric.best is None:
         raise ConfigError(
             "has no bounds, so nothing is its best value", field="gates.zero_tolerance", value=metric.name

@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from headgate.errors import ConfigError
-from headgate.suite.model import SECRET_NAME
+from headgate.suite.secret import SECRET_NAME
 
 
 class Secret:

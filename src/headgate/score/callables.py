@@ -26,7 +26,8 @@ class Score:
     explanation: str | None = None
 
 
-Grade = Callable[[str, Mapping[str, Any]], Any]
+Grade = Callable[[Any, Any], Any]
+"""A function of an output and its item; or of lists of them."""
 
 
 def bind_item(call: Callable[..., Any]) -> Grade:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from headgate.errors import ConfigError
 from headgate.identity import digest
 from headgate.score.callables import Score
-from headgate.score.numeric import numeric
-from headgate.score.structured import json_valid
-from headgate.score.text import contains, exact_match, regex
-from headgate.suite.model import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer, callable_name
+from headgate.score.direction import Direction
+from headgate.score.each import score_frame
+from headgate.score.kinds import KINDS, is_failure
+from headgate.score.library import library_version, load_library
+from headgate.score.sql import check_dialect
+from headgate.score.structured import schema_validator
+from headgate.score.tools import tool_validators
+from headgate.suite.model import Python, Regex, Scorer, callable_name
+from headgate.suite.scorers import ExactMatch, JsonSchema, SqlValid, ToolCallValid
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,38 +26,34 @@ KEYS: Final = ("job_id", "item_id", "cluster", "prompt", "model", "seed")
 """Columns that a score row takes over from its result."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Direction:
-    """How scores of a scorer read: the smallest and largest value, and which end is good."""
-
-    bounds: tuple[float, float] | None = (0.0, 1.0)
-    higher_is_better: bool = True
-
-    @property
-    def worst(self) -> float | None:
-        """The value of an answer that failed (refusal, empty answer); None when the scorer has no bound there."""
-        return None if self.bounds is None else self.bounds[0 if self.higher_is_better else 1]
-
-
 def direction(scorer: Scorer) -> Direction:
     """Return bounds and direction of a scorer.
 
     Examples
     --------
+    >>> from headgate.suite.scorers import JsonValid
     >>> direction(JsonValid(name="json", type="json_valid")).worst
     0.0
     """
-    if not isinstance(scorer, Python):
-        return Direction()
-    bounds = scorer.bounds
-    if scorer.negate and bounds is not None:
-        bounds = (1 - bounds[1], 1 - bounds[0])
-    return Direction(bounds=bounds, higher_is_better=scorer.higher_is_better)
+    return KINDS[type(scorer)].direction(scorer)
 
 
-def version(scorer: Scorer, call: Callable[..., Any] | None = None) -> str:
-    """Return the version of a scorer: a short digest of its declaration, and of its source if it is Python."""
-    declared = scorer.model_dump(exclude={"name", "call"})
+def columns_of(scorer: Scorer) -> tuple[str, ...]:
+    """Return the columns of the results that a scorer reads, beside the keys, ``status`` and ``output``."""
+    return KINDS[type(scorer)].columns
+
+
+def version(scorer: Scorer, call: Callable[..., Any] | None = None, *, parts: Mapping[str, str] | None = None) -> str:
+    """Return the version of a scorer: a short digest of all that its scores depend on.
+
+    That is what is declared and differs from the default, the revision of headgate's code for it, the library where
+    it has a say, the source where it is Python, and the versions of its parts where it is made of others.
+    """
+    kind = KINDS[type(scorer)]
+    declared = scorer.model_dump(exclude={"name", "call", "weight"}, exclude_defaults=True)
+    declared |= {"revision": kind.revision, "parts": dict(parts or {})}
+    if kind.pinned and kind.library is not None:
+        declared["library"] = library_version(kind.library)
     if isinstance(scorer, Python):
         declared["call"] = scorer.call if isinstance(scorer.call, str) else callable_name(scorer.call)
         declared["source"] = _source(call or scorer.call)
@@ -67,76 +67,67 @@ def _source(call: Any) -> str | None:
         return None
 
 
-def check_pattern(scorer: Regex, *, field: str) -> None:
-    """Raise ConfigError if the pattern of a regex scorer is not one that polars can run."""
+def check_scorer(scorer: Scorer) -> None:
+    """Raise ConfigError if a scorer's library is absent, or its pattern, schema, tools or dialect are none."""
+    library = KINDS[type(scorer)].library
+    if library is not None:
+        load_library(library)
+    if isinstance(scorer, Regex):
+        _check_pattern(scorer.pattern)
+    elif isinstance(scorer, ExactMatch):
+        _check_pattern(scorer.pattern, groups=1)
+    elif isinstance(scorer, JsonSchema):
+        schema_validator(scorer.schema)
+    elif isinstance(scorer, ToolCallValid):
+        tool_validators(scorer.tools)
+    elif isinstance(scorer, SqlValid):
+        check_dialect(scorer)
+
+
+def _check_pattern(pattern: str | None, *, groups: int = 0) -> None:
     import polars as pl
 
+    if pattern is None:
+        return
     try:
-        pl.DataFrame({"output": [""]}).select(regex(scorer, pl.col("output")))
+        found = pl.DataFrame({"output": [""]}).select(pl.col("output").str.extract_groups(pattern)).to_series().struct
     except pl.exceptions.ComputeError as error:
         raise ConfigError(
             f"is not a regular expression: {' '.join(str(error).split())[:200]}",
-            field=field,
-            value=scorer.pattern,
+            field="pattern",
+            value=pattern,
             mend="the syntax is that of Rust's regex crate: no look-around, no back-references",
         ) from error
+    if len(found.fields) < groups:
+        raise ConfigError("has no group", field="pattern", value=pattern, mend="put what is compared in ( )")
 
 
 def score_columns(scorer: Scorer, results: pl.DataFrame) -> pl.DataFrame:
-    """Score a batch with a scorer that is made of column expressions (every type but ``python``).
+    """Score a batch with a scorer that calls nothing.
 
     Parameters
     ----------
     scorer : Scorer
-        Any but a Python one.
+        Any but a Python one, an embedding similarity, or one that is made of others.
     results : DataFrame
-        Columns of :data:`KEYS`, ``status``, ``output`` and, where the scorer has a target, ``target``. Errored rows
-        are left out of the scores.
+        Columns of :data:`KEYS`, ``status``, ``output``, those of :func:`columns_of` and, where the scorer has a
+        target, ``target``: text, or lists of it. Errored rows are left out of the scores.
 
     Returns
     -------
     DataFrame
-        :data:`KEYS`, ``value`` (float64, null: could not be scored), ``label``, ``explanation``.
+        :data:`KEYS`, ``value`` (float64, null: could not be scored), ``label``, ``explanation``; rows in order.
     """
-    import polars as pl
-
-    output, target = pl.col("output"), pl.col("target")
-    match scorer:
-        case ExactMatch():
-            right = exact_match(scorer, output, target)
-        case Contains():
-            right = contains(scorer, output, target)
-        case Regex():
-            right = regex(scorer, output)
-        case Numeric():
-            right = numeric(scorer, output, target)
-        case JsonValid():
-            right = json_valid(output)
-        case Python():
-            raise TypeError("a python scorer is not made of column expressions")
-    value = right.cast(pl.Float64)
-    reason = pl.lit("the item has no target to compare with" if hasattr(scorer, "target") else "could not be scored")
-    return _finish(scorer, answered(results).with_columns(value=1 - value if scorer.negate else value), reason)
-
-
-def attach_scores(scorer: Python, results: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
-    """Join the scores that a Python scorer gave: one per answered row that is no failure, in order."""
-    import polars as pl
-
-    given = pl.DataFrame(
-        {
-            "value": [None if s.value is None else (1 - s.value if scorer.negate else s.value) for s in scores],
-            "label": [s.label for s in scores],
-            "explanation": [s.explanation for s in scores],
-        },
-        schema={"value": pl.Float64, "label": pl.String, "explanation": pl.String},
-    )
+    kind = KINDS[type(scorer)]
+    if kind.score is None:
+        raise TypeError(f"a scorer of type {scorer.type} is not made of columns")
     rows = answered(results)
-    judged = rows.filter(~is_failure()).hstack(given)
-    failures = rows.filter(is_failure()).with_columns(
-        value=pl.lit(None, pl.Float64), label=pl.lit(None, pl.String), explanation=pl.lit(None, pl.String)
-    )
-    return _finish(scorer, pl.concat([judged, failures]), pl.lit("could not be scored"))
+    return _joined(scorer, rows, kind.score(scorer, rows.filter(~kind.failed())))
+
+
+def attach_scores(scorer: Scorer, results: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
+    """Join the scores that a function gave: one per answered row that is no failure, in order."""
+    return _joined(scorer, answered(results), score_frame(scores))
 
 
 def answered(results: pl.DataFrame) -> pl.DataFrame:
@@ -146,30 +137,45 @@ def answered(results: pl.DataFrame) -> pl.DataFrame:
     return results.filter(pl.col("status") != "error")
 
 
-def is_failure() -> pl.Expr:
-    """Return the expression that is true where the model itself failed: it refused, or answered nothing."""
+def judged(scorer: Scorer, results: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows that a scorer is asked about: answered, and no failure of the model."""
+    return answered(results).filter(~KINDS[type(scorer)].failed())
+
+
+def _joined(scorer: Scorer, rows: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """Put scores beside their rows, in order: those of rows that failed are the worst that there is."""
     import polars as pl
 
-    empty = pl.col("output").is_null() | (pl.col("output").str.strip_chars() == "")
-    return (pl.col("status") == "refused") | empty
-
-
-def _finish(scorer: Scorer, rows: pl.DataFrame, reason: pl.Expr) -> pl.DataFrame:
-    import polars as pl
-
-    present = set(rows.columns)
-    label = pl.col("label") if "label" in present else pl.lit(None, pl.String)
-    said = pl.col("explanation") if "explanation" in present else pl.lit(None, pl.String)
-    failure = pl.when(pl.col("status") == "refused").then(pl.lit("refused")).otherwise(pl.lit("empty answer"))
-    value = pl.when(is_failure()).then(pl.lit(direction(scorer).worst, pl.Float64)).otherwise(pl.col("value"))
-    return rows.select(
-        *KEYS,
-        value.alias("value"),
-        label.alias("label"),
-        pl.when(is_failure())
-        .then(failure)
-        .when(pl.col("value").is_null())
-        .then(said.fill_null(reason))
-        .otherwise(said)
-        .alias("explanation"),
+    kind = KINDS[type(scorer)]
+    rows = rows.with_row_index("row").with_columns(failed=kind.failed()).select("row", *KEYS, "status", "failed")
+    number = pl.col("value").cast(pl.Float64)
+    value = (1 - number if scorer.negate else number).alias("value")
+    found = pl.concat([rows.filter(~pl.col("failed")), scores], how="horizontal").with_columns(value)
+    for name in ("label", "explanation"):
+        if name not in found.columns:
+            found = found.with_columns(pl.lit(None, pl.String).alias(name))
+    said = pl.col("explanation").fill_null(pl.lit(kind.reason))
+    found = found.with_columns(
+        pl.when(pl.col("value").is_null()).then(said).otherwise("explanation").alias("explanation")
     )
+    if found.height < rows.height:
+        lost = pl.when(pl.col("status") == "refused").then(pl.lit("refused")).otherwise(pl.lit("empty answer"))
+        worst = pl.lit(kind.direction(scorer).worst, pl.Float64)
+        failures = rows.filter("failed").with_columns(value=worst, label=pl.lit(None, pl.String), explanation=lost)
+        found = pl.concat([found, failures.select(found.columns)]).sort("row")
+    return found.select(*KEYS, "value", "label", "explanation")
+
+
+__all__ = [
+    "KEYS",
+    "Direction",
+    "answered",
+    "attach_scores",
+    "check_scorer",
+    "columns_of",
+    "direction",
+    "is_failure",
+    "judged",
+    "score_columns",
+    "version",
+]

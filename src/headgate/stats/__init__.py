@@ -6,6 +6,7 @@ from headgate.stats.agreement import cohen_kappa, fleiss_kappa
 from headgate.stats.asymptotic import AsymptoticSequence
 from headgate.stats.betting import BettingSequence, MeanTest
 from headgate.stats.bootstrap import bootstrap_mean, bootstrap_quantile
+from headgate.stats.classification import class_columns, macro_f1, matthews_correlation
 from headgate.stats.clusters import effective_clusters
 from headgate.stats.estimate import Estimate
 from headgate.stats.evalues import RateTest, log_e_threshold, merge_log_e
@@ -16,6 +17,7 @@ from headgate.stats.intervals import clopper_pearson, mean_interval, wilson
 from headgate.stats.items import item_means
 from headgate.stats.multiplicity import benjamini_hochberg, discoveries, holm
 from headgate.stats.paired import log_ratio_interval, mcnemar_mid_p, paired_interval
+from headgate.stats.passes import pass_at_k
 from headgate.stats.permutation import drop_p_values
 from headgate.stats.power import (
     PowerCurve,
@@ -81,6 +83,7 @@ __all__ = [
     "binary_power_curve",
     "bootstrap_mean",
     "bootstrap_quantile",
+    "class_columns",
     "clopper_pearson",
     "cohen_kappa",
     "conditional_power",
@@ -100,7 +103,9 @@ __all__ = [
     "log_e_threshold",
     "log_ratio_interval",
     "look_levels",
+    "macro_f1",
     "mann_whitney",
+    "matthews_correlation",
     "max_t",
     "mcnemar_mid_p",
     "mde",
@@ -114,6 +119,7 @@ __all__ = [
     "newcombe_paired_interval",
     "paired_components",
     "paired_interval",
+    "pass_at_k",
     "pass_probability",
     "power_curve",
     "ppi_mean",

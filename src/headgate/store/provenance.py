@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from headgate.suite.model import SECRET_NAME
+from headgate.suite.secret import SECRET_NAME
 
 _GIT_TIMEOUT_S: Final = 5.0
 _PACKAGES: Final = ("headgate", "pyarrow", "polars", "numpy", "aiohttp", "httpx")

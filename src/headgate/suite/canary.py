@@ -10,8 +10,9 @@ from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_val
 from headgate.suite.declaration import Declaration
 from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Gate, Policy
 from headgate.suite.part import Name, Part
-from headgate.suite.problems import Problem, Problems, did_you_mean, repeated, unknown
-from headgate.suite.scorers import Scorer
+from headgate.suite.problems import Problem, Problems, did_you_mean, unknown
+from headgate.suite.scorers import PassAtK, Scorer
+from headgate.suite.scorers.names import scorer_problems
 
 COLUMNS: Final = (
     "time",
@@ -116,12 +117,8 @@ class Canary(Declaration):
         return self
 
     def _problems(self) -> Iterator[Problem]:
-        yield from repeated([(("scorers", index, "name"), scorer.name) for index, scorer in enumerate(self.scorers)])
+        yield from scorer_problems(self.scorers, taken=BUILTIN_METRICS)
         metrics = [*(scorer.name for scorer in self.scorers), *BUILTIN_METRICS]
-        for index, scorer in enumerate(self.scorers):
-            if scorer.name in BUILTIN_METRICS:
-                place = ("scorers", index, "name")
-                yield Problem(place, "is the name of a built-in metric", scorer.name, "choose another")
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
         for name in self.columns:
@@ -130,6 +127,9 @@ class Canary(Declaration):
 
     def _unanswerable(self) -> Iterator[Problem]:
         """Yield what live traffic has no answer to."""
+        for index, scorer in enumerate(self.scorers):
+            if isinstance(scorer, PassAtK):
+                yield Problem(("scorers", index, "type"), "cannot be asked of live traffic", scorer.type)
         for index, gate in enumerate(self.gates):
             for name in ("slices", "where", "reproduce"):
                 if getattr(gate, name):

@@ -20,7 +20,9 @@ from headgate.suite.declaration import Declaration
 from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, repeated, unknown
-from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer
+from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, PassAtK, Python, Regex, Scorer
+from headgate.suite.scorers.names import scorer_problems
+from headgate.suite.secret import REFERENCES, SECRET_REFERENCE, check_reference
 
 __all__ = [
     "BUILTIN_METRICS",
@@ -205,12 +207,6 @@ _HOMELESS = frozenset({"azure", "vllm", "tgi", "llama-cpp", "openai-compatible"}
 _VERSIONED = frozenset({"anthropic", "azure"})
 """Providers whose API has versions that a model may name."""
 
-SECRET_REFERENCE = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:.+/.+)$")
-SECRET_NAME = re.compile(r"key|token|secret|passw|credential|auth|cookie|signature", re.IGNORECASE)
-"""How options and parameters are called whose values are secrets."""
-
-REFERENCES = "env:NAME, file:PATH or keyring:SERVICE/USER"
-
 
 class Model(Part):
     """What answers: provider, model name and sampling parameters."""
@@ -251,10 +247,7 @@ class Model(Part):
     @field_validator("api_key")
     @classmethod
     def _reference(cls, value: str | None) -> str | None:
-        if value is not None and not SECRET_REFERENCE.match(value):
-            # The value is not repeated: it may be a real key.
-            raise ValueError(f"a key is given by reference: {REFERENCES}, never the key itself")
-        return value
+        return check_reference(value)
 
     @model_validator(mode="after")
     def _fits_provider(self) -> Self:
@@ -565,7 +558,6 @@ class Suite(Declaration):
 
     def _repeated(self) -> Iterator[Problem]:
         yield from repeated([(("models", index, "id"), model.id) for index, model in enumerate(self.models)])
-        yield from repeated([(("scorers", index, "name"), scorer.name) for index, scorer in enumerate(self.scorers)])
         shared = [
             (("lanes", i, "models", k), name) for i, lane in enumerate(self.lanes) for k, name in enumerate(lane.models)
         ]
@@ -588,11 +580,11 @@ class Suite(Declaration):
             yield from unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
+        yield from scorer_problems(self.scorers, taken=BUILTIN_METRICS)
         for index, scorer in enumerate(self.scorers):
-            if scorer.name in BUILTIN_METRICS:
-                yield Problem(
-                    ("scorers", index, "name"), "is the name of a built-in metric", scorer.name, "choose another"
-                )
+            if isinstance(scorer, PassAtK) and scorer.k > self.seeds:
+                mend = f"give the suite at least {scorer.k} seeds"
+                yield Problem(("scorers", index, "k"), f"needs more seeds than {self.seeds}", scorer.k, mend)
 
     # The last validator stands around all others.
     @model_validator(mode="wrap")

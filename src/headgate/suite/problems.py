@@ -129,6 +129,8 @@ def _merged(found: Iterable[Problem]) -> Iterator[Problem]:
         if len(texts) == 1:
             if place == () or not (deeper and texts[0].startswith("is not ")):
                 yield problems[0]
+        elif closer := [problem for problem in problems if problem.text not in _OTHER_TYPE]:
+            yield from closer  # one type of a union finds more wrong than that the value is of another
         elif all(text.startswith("is not ") for text in texts):
             joined = "is not " + " or ".join(text.removeprefix("is not ") for text in texts)
             yield Problem(place, joined, problems[0].value, problems[0].mend)
@@ -157,6 +159,9 @@ _WORDS: Final = {
     "less_than": "is not less than {lt}",
     "less_than_equal": "is greater than {le}",
 }
+
+
+_OTHER_TYPE: Final = frozenset(text for kind, text in _WORDS.items() if kind.endswith("_type"))
 
 
 def _problems(detail: Mapping[str, Any], *, root: type[BaseModel], data: Any) -> Iterator[Problem]:
