@@ -57,7 +57,7 @@ class _Message(msgspec.Struct, gc=False):
 class _Choice(msgspec.Struct, gc=False):
     message: _Message | None = None
     finish_reason: str | None = None
-    logprobs: msgspec.Raw = _NULL
+    logprobs: Any = None
     error: msgspec.Raw = _NULL
 
 
@@ -102,6 +102,7 @@ class _Logprobs(msgspec.Struct, gc=False):
 
 _NO_USAGE: Final = _Usage()
 _DECODER: Final = msgspec.json.Decoder(_Completion)
+_THOUGHTS: Final = msgspec.json.Decoder(str | list[_Thought] | None)
 
 
 def decode(response: Response) -> Answer | Failure:
@@ -153,17 +154,12 @@ def filtered(response: Response) -> Answer | None:
         http_status=response.status,
         stop_reason="content_filter",
         ttfb_s=response.ttfb_s,
-        request_id=request_id(response),
+        request_id=response.headers.get("x-request-id"),
     )
 
 
-def request_id(response: Response) -> str | None:
-    """Return what a server calls the request in its headers."""
-    return response.headers.get("x-request-id") or response.headers.get("apim-request-id")
-
-
-def _given(error: msgspec.Raw) -> bool:
-    return bytes(error) != b"null"
+def _given(value: msgspec.Raw) -> bool:
+    return bytes(value) != b"null"
 
 
 def _answer(completion: _Completion, choice: _Choice, message: _Message, response: Response) -> Answer:
@@ -175,8 +171,9 @@ def _answer(completion: _Completion, choice: _Choice, message: _Message, respons
         cached = inputs.cached_tokens
     if message.refusal and reason != "content_filter":
         reason = "refusal"
-    text, thoughts = _content(message.content)
-    return Answer(
+    text, thoughts = _content(message.content) if isinstance(message.content, list) else (message.content, None)
+    # With sixteen keywords Python makes a dictionary of them first, which costs as much as all else here.
+    answer = Answer(
         status="refused" if refused else "ok",
         output=message.refusal or text,
         http_status=200,
@@ -189,24 +186,24 @@ def _answer(completion: _Completion, choice: _Choice, message: _Message, respons
         reasoning_tokens=None if outputs is None else outputs.reasoning_tokens,
         ttfb_s=response.ttfb_s,
         served_model=completion.model,
-        request_id=request_id(response) or completion.id,
+        request_id=response.headers.get("x-request-id") or completion.id,
         system_fingerprint=completion.system_fingerprint,
         tool_calls_json=_tool_calls(message) if message.tool_calls or message.function_call else None,
-        logprobs_json=None if choice.logprobs is _NULL else _logprobs(choice.logprobs),
     )
+    if choice.logprobs is None:
+        return answer
+    return msgspec.structs.replace(answer, logprobs_json=_logprobs(choice.logprobs))
 
 
-def _content(content: str | list[_Part] | None) -> tuple[str | None, str | None]:
-    """Return what a message says, and what it thought."""
-    if not isinstance(content, list):
-        return content, None
+def _content(content: list[_Part]) -> tuple[str, str | None]:
+    """Return what a message in parts says, and what it thought."""
     thoughts = "".join(_thought(part.thinking) for part in content if part.thinking is not _NULL)
     return "".join(part.text or "" for part in content), thoughts or None
 
 
 def _thought(thinking: msgspec.Raw) -> str:
     try:
-        found = msgspec.json.decode(thinking, type=str | list[_Thought] | None)
+        found = _THOUGHTS.decode(thinking)
     except MALFORMED:
         return ""
     if isinstance(found, list):
@@ -224,11 +221,11 @@ def _tool_calls(message: _Message) -> str | None:
     return encode_tool_calls(calls)
 
 
-def _logprobs(found: msgspec.Raw) -> str | None:
+def _logprobs(found: Any) -> str | None:
     """Return the log probabilities of the answer's tokens; None where they are of no known shape."""
     try:
-        logprobs = msgspec.json.decode(found, type=_Logprobs | None) or _Logprobs()
-    except MALFORMED:
+        logprobs = msgspec.convert(found, _Logprobs)
+    except msgspec.ValidationError:
         return None
     if logprobs.tokens is not None and logprobs.token_logprobs is not None:
         pairs = zip(logprobs.tokens, logprobs.token_logprobs, strict=False)

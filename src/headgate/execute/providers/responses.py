@@ -12,7 +12,7 @@ from headgate.execute.answer import Answer, Failure
 from headgate.execute.error_body import MALFORMED
 from headgate.execute.providers.adapter import Form, choose_params
 from headgate.execute.providers.canonical import TokenLogprob, encode_logprobs, encode_tool_calls
-from headgate.execute.providers.completion import filtered, malformed, request_id
+from headgate.execute.providers.completion import filtered, malformed
 from headgate.execute.providers.dialects import EXTRAS, LIMITS
 from headgate.execute.providers.openai import one_limit
 from headgate.execute.retry import classify
@@ -212,6 +212,7 @@ class _Token(msgspec.Struct, gc=False):
 _NO_USAGE: Final = _Usage()
 _NO_DETAILS: Final = _Details()
 _DECODER: Final = msgspec.json.Decoder(_Response)
+_TOKENS: Final = msgspec.json.Decoder(list[_Token] | None)
 _ENDS: Final = {"max_output_tokens": "length", "max_messages": "length"}
 
 
@@ -239,7 +240,7 @@ def _error(found: _Response, error: _Error, response: HttpResponse) -> Answer | 
             stop_reason="content_filter",
             ttfb_s=response.ttfb_s,
             served_model=found.model,
-            request_id=request_id(response) or found.id,
+            request_id=response.headers.get("x-request-id") or found.id,
         )
     failure = classify(_STATUS.get(error.code or "", 400), response.headers, response.body)
     return msgspec.structs.replace(failure, http_status=200)
@@ -266,7 +267,7 @@ def _answer(found: _Response, response: HttpResponse) -> Answer:
         reasoning_tokens=outputs.reasoning_tokens,
         ttfb_s=response.ttfb_s,
         served_model=found.model,
-        request_id=request_id(response) or found.id,
+        request_id=response.headers.get("x-request-id") or found.id,
         tool_calls_json=encode_tool_calls((call.call_id, call.name, call.arguments or call.input) for call in calls),
         logprobs_json=encode_logprobs(token for text in texts for token in _logprobs(text.logprobs)),
     )
@@ -292,7 +293,7 @@ def _logprobs(found: msgspec.Raw) -> Iterator[TokenLogprob]:
     if found is _NULL:
         return
     try:
-        tokens = msgspec.json.decode(found, type=list[_Token] | None) or []
+        tokens = _TOKENS.decode(found) or []
     except MALFORMED:
         return
     for each in tokens:
