@@ -110,11 +110,49 @@ def peers(session: nox.Session) -> None:
 
 @nox.session
 def llmock(session: nox.Session) -> None:
-    """Run a suite against a third-party mock of the OpenAI API (npm @copilotkit/aimock; needs Node.js)."""
+    """Run suites against a third-party mock of OpenAI's API and four others (npm @copilotkit/aimock; needs Node.js)."""
     session.install("-e", ".", *groups("tests"))
     folder = session.create_tmp()
     session.run("npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "@copilotkit/aimock", external=True)
     session.run("pytest", "tests/thirdparty", "-k", "llmock", "-m", "slow", env={"LLMOCK_HOME": folder})
+
+
+@nox.session
+def real_server(session: nox.Session) -> None:
+    """Run suites against `transformers serve`, on a model of random weights made on the spot (installs CPU torch)."""
+    session.install("-e", ".", *groups("tests"))
+    server = Path(session.create_tmp()).resolve() / "transformers"
+    session.run("python", "-m", "venv", str(server))  # its own, and pip's: torch is large, and pip may know it nearer
+    packages = ("torch==2.13.0", "transformers[serving]>=5.24", "tokenizers>=0.22")
+    session.run(str(server / "bin/pip"), "install", "-q", *packages, external=True)
+    env = {"REAL_SERVER_PYTHON": str(server / "bin/python")}
+    session.run("pytest", "tests/thirdparty/test_real_server.py", "-m", "slow", "-k", "transformers", env=env)
+
+
+@nox.session
+def llama_cpp(session: nox.Session) -> None:
+    """Run suites against llama.cpp's server, on a model of random weights (compiles it, which takes minutes)."""
+    session.install("-e", ".", *groups("tests"), "cmake>=3.28", "gguf>=0.17", "ninja>=1.11", "pip", "tokenizers>=0.22")
+    folder = Path(session.create_tmp()).resolve()
+    model, source = folder / "tiny.gguf", "llama-cpp-python==0.3.36"  # its source package holds llama.cpp's
+    session.run("python", "tests/thirdparty/tiny_model.py", "gguf", str(model))
+    build = folder / "build"
+    server = build / "bin/llama-server"
+    if not server.exists():
+        session.run("pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder), source)
+        session.run(
+            "tar", "-xzf", str(next(folder.glob("llama_cpp_python-*.tar.gz"))), "-C", str(folder), external=True
+        )
+        (tree,) = folder.glob("llama_cpp_python-*/vendor/llama.cpp")
+        off = ("BUILD_TESTS", "BUILD_EXAMPLES", "BUILD_UI", "USE_PREBUILT_UI", "BUILD_APP", "OPENSSL", "CURL")
+        options = [*(f"-DLLAMA_{name}=OFF" for name in off), "-DBUILD_SHARED_LIBS=OFF", "-DGGML_OPENMP=OFF"]
+        quick = ["-DCMAKE_C_FLAGS_RELEASE=-O0", "-DCMAKE_CXX_FLAGS_RELEASE=-O0"]  # to compile: the model is tiny
+        session.run(
+            "cmake", "-G", "Ninja", "-S", str(tree), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release", *options, *quick
+        )
+        session.run("cmake", "--build", str(build), "--target", "llama-server")
+    env = {"LLAMA_SERVER": str(server), "LLAMA_MODEL": str(model)}
+    session.run("pytest", "tests/thirdparty/test_real_server.py", "-m", "slow", "-k", "llama_cpp", env=env)
 
 
 @nox.session

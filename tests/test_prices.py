@@ -209,3 +209,38 @@ def test_where_the_hour_decides_the_dearest_holds():
 )
 def test_amounts_are_short(usd, said):
     assert format_usd(usd) == said
+
+
+# Other providers
+
+
+@pytest.mark.parametrize(
+    ("provider", "name", "base_url", "known_as", "theirs"),
+    [
+        ("anthropic", "claude-sonnet-5", None, "anthropic", "claude-sonnet-5"),
+        ("anthropic", "claude-sonnet-5", "https://api.anthropic.com", "anthropic", "claude-sonnet-5"),
+        ("gemini", "gemini-2.5-pro", None, "google", "gemini-2.5-pro"),
+        ("bedrock", "us.amazon.nova-lite-v1:0", None, "aws", "us.amazon.nova-lite-v1:0"),
+        (
+            "bedrock",
+            "us.anthropic.claude-sonnet-5-v1:0",
+            "https://bedrock-runtime.eu-west-1.amazonaws.com",
+            "aws",
+            "us.anthropic.claude-sonnet-5-v1:0",
+        ),
+    ],
+)
+def test_other_providers_have_their_published_prices(provider, name, base_url, known_as, theirs):
+    """Cache reads and writes included, against the library itself."""
+    price = price_of(Model(id="m", provider=provider, model=name, base_url=base_url))
+    assert price is not None
+    usage = Usage(input_tokens=100_000, output_tokens=5000, cache_read_tokens=60_000, cache_write_tokens=20_000)
+    expected = calc_price(usage, theirs, provider_id=known_as, genai_request_timestamp=DAY).total_price
+    assert price.cost_usd(100_000, 5000, cached_tokens=60_000, cache_write_tokens=20_000) == pytest.approx(
+        float(expected)
+    )
+    assert f" {known_as} " in price.source
+
+
+def test_what_runs_at_home_has_no_published_price():
+    assert price_of(Model(id="m", provider="ollama", model="qwen3:4b")) is None

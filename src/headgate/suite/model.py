@@ -204,7 +204,7 @@ ProviderName = Literal[
 _HOMELESS = frozenset({"azure", "vllm", "tgi", "llama-cpp", "openai-compatible"})
 """Providers that have no address of their own."""
 
-_VERSIONED = frozenset({"anthropic", "azure"})
+_VERSIONED = frozenset({"anthropic", "azure", "gemini"})
 """Providers whose API has versions that a model may name."""
 
 
@@ -216,7 +216,7 @@ class Model(Part):
     model: str | None = Field(None, description="The provider's name of the model; default: the id")
     base_url: str | None = Field(None, description="Where the API lives, such as http://vllm:8000/v1")
     api_version: str | None = Field(
-        None, min_length=1, description="Version of the API, where it has versions (azure, anthropic); it is recorded"
+        None, min_length=1, description="Version of the API, where it has versions (anthropic, azure, gemini); recorded"
     )
     api_key: str | None = Field(
         None,

@@ -192,7 +192,7 @@ def test_paths(name: str, path: str):
 
 
 def test_another_version():
-    model = a_model().model_copy(update={"api_version": "v1"})
+    model = Model(id="gem", provider="gemini", model="gemini-3.8-flash", api_version="v1")
     assert adapter_of(model).api_version == "v1"
     assert adapter_of(model).form(model, job_of(model).prompt).path == "/v1/models/gemini-3.8-flash:generateContent"
 
