@@ -46,6 +46,8 @@ class Run:
         What the answers have cost, as far as that is known; None where nothing is.
     unpriced : int
         Answers whose cost is not known.
+    lost : tuple of str
+        Why endpoints could not serve at its end, of models that others served.
     """
 
     path: Path
@@ -53,6 +55,7 @@ class Run:
     counts: Mapping[str, int]
     cost_usd: float | None = None
     unpriced: int = 0
+    lost: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -63,9 +66,9 @@ class Run:
         return os.fspath(self.path)
 
 
-def make_run(path: Path, planned: int, counts: Mapping[str, int], costs: Costs) -> Run:
+def make_run(path: Path, planned: int, counts: Mapping[str, int], costs: Costs, *, lost: tuple[str, ...] = ()) -> Run:
     """Return the handle of a run."""
-    return Run(path, planned, counts, costs.cost_usd, costs.unpriced)
+    return Run(path, planned, counts, costs.cost_usd, costs.unpriced, lost)
 
 
 def interrupted(conductor: Conductor, summary: RunSummary) -> Interrupted:

@@ -190,7 +190,7 @@ async def conduct_run(prepared: Prepared, options: RunOptions, watch: Watch | No
     summary = await conductor.complete(watch)
     if conductor.stopped:
         raise interrupted(conductor, summary)
-    return make_run(summary.path, summary.planned, summary.counts, summary.costs)
+    return make_run(summary.path, summary.planned, summary.counts, summary.costs, lost=summary.lost)
 
 
 async def stream(

@@ -73,13 +73,15 @@ def run_suite(
 
 def _run_facts(run: hg.Run) -> dict[str, Any]:
     facts = {"run": str(run.path), "planned": run.planned, "counts": run.counts}
-    return {**facts, "cost_usd": run.cost_usd, "unpriced": run.unpriced}
+    return {**facts, "cost_usd": run.cost_usd, "unpriced": run.unpriced, "lost": run.lost}
 
 
 def _print_run(run: hg.Run) -> None:
     print_line(format_counts(run.counts, run.planned))
     if run.cost_usd is not None:
         print_line(format_cost(run.cost_usd, run.unpriced))
+    for why in run.lost:
+        print_line(f"endpoint lost, others served: {why}")
     print_line(f"results in {run.path}")
 
 

@@ -26,6 +26,7 @@ from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
 from headgate.execute.pool import Counts, Sink, Work
+from headgate.execute.routing import Route
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
@@ -100,6 +101,8 @@ class RunSummary:
         Answers that could not be scored, by scorer.
     costs : Costs
         What the jobs with a row have cost.
+    lost : tuple of str
+        Why endpoints could not serve at its end, of models that others served.
     """
 
     path: Path
@@ -107,6 +110,7 @@ class RunSummary:
     counts: Mapping[str, int]
     unscored: Mapping[str, int]
     costs: Costs
+    lost: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, store: RunStore, *, unscored: Mapping[str, int]) -> Self:
@@ -221,6 +225,8 @@ class Conductor:
             async with self._watcher():
                 await self.execute()
             summary = await self.finish()
+            if self._ended is not None and self._ended.lost:
+                summary = replace(summary, lost=self._ended.lost)
         except BaseException as error:
             _LOG.error("run failed", extra={"facts": {"error": type(error).__name__, "message": str(error)}})
             raise
@@ -246,6 +252,8 @@ class Conductor:
             facts["cost_usd"] = summary.costs.cost_usd
         if self._expiry:
             facts["expiry"] = self._expiry
+        if summary.lost:
+            facts["lost"] = summary.lost
         if self._ended is not None:
             facts |= {"done": self._ended.done, "attempts": self._ended.attempts, "failures": self._ended.failures}
         return facts
@@ -287,7 +295,7 @@ class Conductor:
             async def work_off(todo: bytearray) -> None:
                 if self._stopped:
                     return
-                work = [replace(lane, jobs=_jobs(self._prepared, todo, frozenset(lane.models))) for lane in lanes]
+                work = [replace(lane, jobs=_jobs(self._prepared, todo, lane)) for lane in lanes]
                 shared: dict[str, Any] = {"counts": counts, "budget": self._budget}
                 self._engine = Engine(work, sink=self._sink(writer), generation=store.generation, **shared)
                 await self._engine.run()
@@ -362,7 +370,8 @@ def _shard(prepared: Prepared) -> Shard:
 async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
     """Open endpoints and lanes: one pool of workers per lane, each without jobs so far."""
     suite, asked = prepared.suite, prepared.plan.models
-    lanes = [lane for lane in declared_lanes(suite) if any(model.id in lane.models for model in asked)]
+    places = {place.id: place for model in asked for place in model.places}
+    lanes = [lane for lane in declared_lanes(suite) if any(name in places for name in lane.models)]
     lanes = [_shard(prepared).split_lane(lane) for lane in lanes]
     transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
     if transport is not None:
@@ -370,13 +379,12 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
     simulator = _open_simulator(suite, stack)
     work: list[Work] = []
     for lane in lanes:
-        endpoints: dict[str, Endpoint] = {}
-        for model in asked:
-            if model.id in lane.models:
-                endpoints[model.id] = _open(model, prepared, lane, transport, simulator)
+        ours = [place for place in places.values() if place.id in lane.models]
+        endpoints = {place.id: _open(place, prepared, lane, transport, simulator) for place in ours}
         limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
         models = tuple(lane.models)
-        shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices}
+        routes = {name: route for name, route in prepared.routes.items() if _meets(route, endpoints)}
+        shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices, "routes": routes}
         work.append(Work(models=models, jobs=iter(()), endpoints=endpoints, lane=limits, **shared))
     return work
 
@@ -385,21 +393,34 @@ def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transp
     given = options.transport
     if given is not None and not isinstance(given, str):
         return given
-    if all(model.provider == "python" for model in suite.models):
+    if all(place.provider == "python" for place in suite.places):
         return None
     return open_transport(given, connections=connections)
 
 
 def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:
-    """Yield the lanes of a suite: the declared ones, and one for every quota that no lane names."""
-    yield from suite.lanes
-    named = {model for lane in suite.lanes for model in lane.models}
+    """Yield the lanes of a suite: the declared ones, and one for every quota that no lane names.
+
+    Their models are places: a lane that names a model with several endpoints has those that no lane names by itself.
+    """
+    named = {name for lane in suite.lanes for name in lane.models}
+    lane_of = {
+        place.id: place.id if place.id in named else model.id for model in suite.models for place in model.places
+    }
+    for lane in suite.lanes:
+        models = [place for model in lane.models for place, name in lane_of.items() if name == model]
+        if models:
+            yield lane.model_copy(update={"models": models})
     quotas: dict[tuple[str | None, ...], list[str]] = {}
-    for model in suite.models:
-        if model.id not in named:
-            quotas.setdefault((model.provider, model.api_key, model.base_url, model.name), []).append(model.id)
+    for place in suite.places:
+        if lane_of[place.id] not in named:
+            quotas.setdefault((place.provider, place.api_key, place.base_url, place.name), []).append(place.id)
     for models in quotas.values():
         yield LaneDeclared.model_validate({"models": models})
+
+
+def _meets(route: Route, endpoints: Mapping[str, Endpoint]) -> bool:
+    return any(place.id in endpoints for place in route.places)
 
 
 def _open(
@@ -414,7 +435,7 @@ def _open(
 
 def _open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
     models: dict[str, Simulation] = {}
-    for model in suite.models:
+    for model in suite.places:
         if model.provider == "simulated" and model.base_url is None:
             behaviour = model.simulate or Simulation.model_validate({})
             if models.setdefault(model.name, behaviour) != behaviour:
@@ -432,14 +453,19 @@ def _open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
     return stack.enter_context(SimulatedServer(models)).base_url
 
 
-def _jobs(prepared: Prepared, todo: bytearray, models: frozenset[str]) -> Iterator[Job]:
-    """Yield the jobs of some models that are still to be run, in the plan's order, as they are asked for."""
+def _jobs(prepared: Prepared, todo: bytearray, lane: Work) -> Iterator[Job]:
+    """Yield the jobs of a lane that are still to be run, in the plan's order, as they are asked for.
+
+    Of a model with several endpoints these are the jobs that go to one of the lane first.
+    """
     plan = prepared.plan
-    wanted = [cell.model.id in models for cell in plan.cells]
+    wanted = [cell.model.id in lane.endpoints or lane.routes.get(cell.model.id) for cell in plan.cells]
+    names = [cell.prompt.name for cell in plan.cells]
     cells = len(wanted)
     index = todo.find(1)
     while index >= 0:
-        if wanted[index % cells]:
+        route = wanted[index % cells]
+        if route is True or (route and route.home(index, names[index % cells]).id in lane.endpoints):
             yield plan.job(index)
         index = todo.find(1, index + 1)
 

@@ -15,6 +15,7 @@ import msgspec
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
+from headgate.execute.gateway import is_gateway, note_gateway
 from headgate.execute.providers.adapter import Adapter, Form
 from headgate.execute.providers.openai import ChatCompletions
 from headgate.execute.providers.python import as_answer, as_failure, bind_call
@@ -92,6 +93,7 @@ class HttpEndpoint:
         self._target = lru_cache(maxsize=256)(self._make_target)
         self._forms: dict[tuple[str, str], Form] = {}
         self._heed_at = 0.0
+        self._is_gateway: bool | None = None
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         """Send one request and decode the response."""
@@ -100,6 +102,10 @@ class HttpEndpoint:
         except TransportError as error:
             return classify_transport(error)
         outcome = self._adapter.decode(response if self._key is None else self._without_key(response))
+        if self._is_gateway is not False and isinstance(outcome, Answer):
+            # Reading headers costs as much as decoding the answer: the first one says whether there is a need.
+            self._is_gateway = self._is_gateway or is_gateway(response.headers)
+            outcome = note_gateway(outcome, response.headers) if self._is_gateway else outcome
         now = time.monotonic()
         if now >= self._heed_at or isinstance(outcome, Failure):
             self._heed_at = now + _HEED_EVERY_S

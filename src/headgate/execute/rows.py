@@ -38,7 +38,7 @@ def make_result(
         in the middle makes no job end before it began.
     """
     job = ticket.job
-    item, prompt, model = job.item, job.prompt, job.model
+    item, prompt, model, place = job.item, job.prompt, job.model, ticket.place
     answer, failure = (_NO_ANSWER, outcome) if isinstance(outcome, Failure) else (outcome, None)
     cost_usd = None if price is None else cost_of(answer, price)
     started_at, elapsed_s, ttfb_s = ticket.started_at, now - ticket.pulled, outcome.ttfb_s
@@ -49,8 +49,8 @@ def make_result(
         prompt.name,
         prompt.digest,
         model.id,
-        model.provider,
-        endpoint.name,
+        model.provider if place is None else place.model.provider,
+        endpoint.name if place is None else place.name,
         job.seed,
         answer.status if failure is None else "error",
         started_at,
@@ -75,14 +75,15 @@ def make_result(
         int(1e4 * (elapsed_s - ticket.busy_s) + 0.5) / 1e4,  # queued_s
         ticket.attempts,
         answer.served_model,
-        False,  # fallback
+        answer.fallback or place is not ticket.home,
         False,  # cache_hit
         generation,
         answer.request_id,
         answer.system_fingerprint,
         answer.tool_calls_json,
-        None,  # metadata_json
+        answer.metadata_json,
         endpoint.api_version,
-        endpoint.dropped(job),
+        endpoint.dropped(ticket.asked),
         answer.logprobs_json,
+        None if place is None else place.substitute,
     )

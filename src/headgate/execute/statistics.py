@@ -70,6 +70,8 @@ class EngineStatistics:
         Seconds since an attempt last ended.
     lag_s, most_lag_s : float
         How late the event loop is at its timers: lately, and at the worst.
+    lost : tuple of str
+        Why endpoints do not serve now, of models that others serve meanwhile.
     """
 
     elapsed_s: float
@@ -91,6 +93,7 @@ class EngineStatistics:
     lag_s: float = 0.0
     most_lag_s: float = 0.0
     lanes: tuple[LaneStatistics, ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:

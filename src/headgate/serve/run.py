@@ -13,7 +13,7 @@ from headgate.conduct.loop import run_loop
 from headgate.errors import ConfigError
 from headgate.execute.secret import Secret, resolve_secret
 from headgate.suite.canary import Canary
-from headgate.suite.model import SECRET_REFERENCE
+from headgate.suite.secret import SECRET_REFERENCE
 
 
 def serve(
