@@ -15,6 +15,7 @@ from headgate.conduct.prepare import ArmName, Prepared, prepare
 from headgate.conduct.run import Conductor, RunOptions
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.scoring import score_run as score_results
+from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transports import TransportName
 from headgate.result import Result
 from headgate.shard import choose_shard
@@ -47,6 +48,7 @@ def run(
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
+    cache: CacheMode | CacheOptions = "off",
 ) -> Run:
     """Run a suite, or go on where it stopped, and score it.
 
@@ -80,6 +82,9 @@ def run(
         Prometheus text for node_exporter's textfile collector, replaced whole every 15 s and at the end.
     log_file : path, optional
         JSON lines of what happens, appended; see :mod:`headgate.report.logs`.
+    cache : {"off", "read", "write"} or CacheOptions
+        Whether answers of earlier runs are taken, and new ones kept (``write`` does both); with
+        :class:`headgate.execute.cache.CacheOptions`, also where, and how many.
 
     Returns
     -------
@@ -145,6 +150,7 @@ def run(
             watch=watch,
             metrics_file=metrics_file,
             log_file=log_file,
+            cache=cache,
         )
     )
 
@@ -163,6 +169,7 @@ async def run_async(
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
+    cache: CacheMode | CacheOptions = "off",
 ) -> Run:
     """Run a suite inside an asyncio event loop; as :func:`run`.
 
@@ -179,7 +186,9 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
-    options = replace(make_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
+    options = replace(
+        make_options(client, transport, metrics_file, log_file, cache), limit=limit, retry_errors=retry_errors
+    )
     prepared = prepare(cap_suite(suite, max_cost_usd=max_cost_usd), Path(out), shard=choose_shard(shard), arm=arm)
     return await conduct_run(prepared, options, watch)
 
@@ -207,6 +216,7 @@ async def stream(
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
+    cache: CacheMode | CacheOptions = "off",
 ) -> AsyncIterator[Result]:
     """Run a suite and yield each result once it is durable; parameters as :func:`run`.
 
@@ -229,7 +239,9 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
-    options = replace(make_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
+    options = replace(
+        make_options(client, transport, metrics_file, log_file, cache), limit=limit, retry_errors=retry_errors
+    )
     held = _Held()
     suite = cap_suite(suite, max_cost_usd=max_cost_usd)
     prepared = prepare(suite, Path(out), shard=choose_shard(shard), arm=arm)

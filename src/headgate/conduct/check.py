@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from headgate.conduct.judging import known_facts, read_facts, serving_of
+from headgate.conduct.judging import collect_results, known_facts, read_facts, serving_of
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.conduct.scoring import score_rows
@@ -261,7 +261,7 @@ class Checker(Conductor):
         rows = found.collect(engine="streaming")
         scores = await score_rows(rows, self._prepared.scorers, plan.items)
         self._scored += [frame for frame in scores if frame.height]
-        told = rows.select(*facts.results.columns, "substitute")
+        told = collect_results(rows.lazy()).select(*facts.results.columns, "substitute")
         kept = [leave_out_substitutes(told, frame.select(facts.scores.columns))[1] for frame in scores]
         results, _ = leave_out_substitutes(told, facts.scores.head(0))
         serving = [] if facts.serving is None else [facts.serving, serving_of(rows.lazy())]

@@ -133,6 +133,17 @@ def prepare(
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, **facts)
 
 
+def item_keys(plan: Plan) -> Callable[[int], bytes]:
+    """Return what tells a job's item by the job's index: the digest of the item, without reading it."""
+    digests, cells = plan.items.digests, len(plan.cells)
+
+    def key_of(index: int) -> bytes:
+        start = 16 * (index // cells)
+        return digests[start : start + 16]
+
+    return key_of
+
+
 def open_routes(suite: Suite, plan: Plan, prices: Mapping[str, ModelPrice | None]) -> dict[str, Route]:
     """Return how the endpoints of each model are chosen that has several.
 
@@ -141,12 +152,7 @@ def open_routes(suite: Suite, plan: Plan, prices: Mapping[str, ModelPrice | None
     ConfigError
         If a router cannot be imported, or no endpoint has what a prompt needs.
     """
-    digests, cells = plan.items.digests, len(plan.cells)
-
-    def key_of(index: int) -> bytes:
-        start = 16 * (index // cells)
-        return digests[start : start + 16]
-
+    key_of = item_keys(plan)
     routes: dict[str, Route] = {}
     for model in plan.models:
         if not model.endpoints:

@@ -17,15 +17,17 @@ import numpy.typing as npt
 from headgate import __version__
 from headgate.conduct.cap import describe_used_up, open_budget
 from headgate.conduct.collector import quiet_collector
-from headgate.conduct.prepare import Prepared
+from headgate.conduct.prepare import Prepared, item_keys
 from headgate.conduct.scoring import score_run
 from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
 from headgate.errors import ConfigError
 from headgate.execute.budget import Budget
-from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
+from headgate.execute.cache import NO_CACHE, CacheKeys, CacheOptions, ResponseCache, open_cache
+from headgate.execute.endpoint import CallableEndpoint, Endpoint, HttpEndpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
 from headgate.execute.pool import Counts, Sink, Work
+from headgate.execute.reuse import Reuse, redraw_items
 from headgate.execute.routing import Route
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
@@ -63,6 +65,8 @@ class RunOptions:
         Prometheus text, replaced every 15 s and at the end.
     log_file : Path, optional
         JSON lines, appended.
+    cache : CacheOptions
+        Whether answers are reused, and kept, and where.
     stall_s : float
         Seconds without movement after which a warning says what the run waits for.
 
@@ -78,6 +82,7 @@ class RunOptions:
     transport: Transport | TransportName | None = None
     metrics_file: Path | None = None
     log_file: Path | None = None
+    cache: CacheOptions = NO_CACHE
     stall_s: float = STALL_S
 
     def __post_init__(self) -> None:
@@ -377,6 +382,9 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
     if transport is not None:
         stack.push_async_callback(transport.aclose)
     simulator = _open_simulator(suite, stack)
+    cache = open_cache(options.cache)
+    if cache is not None:
+        stack.push_async_callback(cache.aclose)
     work: list[Work] = []
     for lane in lanes:
         ours = [place for place in places.values() if place.id in lane.models]
@@ -385,8 +393,19 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
         models = tuple(lane.models)
         routes = {name: route for name, route in prepared.routes.items() if _meets(route, endpoints)}
         shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices, "routes": routes}
+        if cache is not None:
+            shared["reuse"] = _reuse(cache, prepared, {place.id: place for place in ours}, endpoints)
         work.append(Work(models=models, jobs=iter(()), endpoints=endpoints, lane=limits, **shared))
     return work
+
+
+def _reuse(
+    cache: ResponseCache, prepared: Prepared, places: Mapping[str, Model], endpoints: Mapping[str, Endpoint]
+) -> Reuse:
+    http = {name: endpoint for name, endpoint in endpoints.items() if isinstance(endpoint, HttpEndpoint)}
+    keys = {name: CacheKeys(endpoint, places[name]) for name, endpoint in http.items()}
+    share, run_id = prepared.suite.policy.redraw, prepared.store.manifest.run_id
+    return Reuse(cache=cache, keys=keys, redraws=redraw_items(share, item_keys(prepared.plan), run_id=run_id))
 
 
 def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transport | None:

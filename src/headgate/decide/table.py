@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,7 @@ def verdict_table(verdict: Verdict) -> str:
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
     unit = "jobs" if verdict.traffic is None else "requests"
     lines += ["", *(_jobs(name, counts, unit=unit) for name, counts in arms.items() if counts is not None)]
+    lines += _reused(verdict)
     return "\n".join([*lines, *([] if verdict.traffic is None else traffic_lines(verdict.traffic))])
 
 
@@ -75,6 +77,13 @@ def drift_line(row: DriftRow) -> str:
     where = one_line(" ".join(row.cell.values()), limit=40)
     limits = f"({_number(row.low)} to {_number(row.high)})"
     return f"baseline {where}, {row.n_items} items asked again: {one_line(row.name, limit=32)} {means} {limits}, {word}"
+
+
+def _reused(verdict: Verdict) -> Iterator[str]:
+    """Yield how many answers of each arm are not this run's own, or not the first endpoint's."""
+    for name, arm in (("candidate", verdict.candidate), ("baseline", verdict.baseline), ("anchor", verdict.anchor)):
+        if arm is not None and (arm.cached or arm.fallback):
+            yield f"{name}: {arm.cached} answers came from the cache, {arm.fallback} from an endpoint that stood in"
 
 
 def serving_line(row: ServingRow) -> str:

@@ -123,6 +123,7 @@ class Engine:
             output_tokens=counts.output_tokens,
             cost_usd=counts.cost_usd,
             unpriced=counts.unpriced,
+            cached=counts.cached,
             max_cost_usd=None if budget is None else budget.max_cost_usd,
             spent_usd=0.0 if budget is None else budget.spent_usd,
             reserved_usd=0.0 if budget is None else budget.reserved_usd,

@@ -19,6 +19,7 @@ from headgate.execute.health import Health
 from headgate.execute.lanes import Lane
 from headgate.execute.queue import JobQueue, Ticket
 from headgate.execute.retry import ACTIONS, delay, may_be_billed
+from headgate.execute.reuse import Reuse
 from headgate.execute.routing import Route
 from headgate.execute.rows import cost_of, make_result
 from headgate.execute.statistics import LaneStatistics
@@ -53,6 +54,8 @@ class Work:
         Model id, or that of a place, to what its tokens cost, where that is known.
     routes : mapping of str to Route
         Model id to how its endpoints are chosen, for models that have several.
+    reuse : Reuse, optional
+        The response cache, and which of its answers are asked for anew.
     """
 
     models: tuple[str, ...]
@@ -62,6 +65,7 @@ class Work:
     concurrency: int = 64
     prices: Mapping[str, ModelPrice] = field(default_factory=dict[str, ModelPrice])
     routes: Mapping[str, Route] = field(default_factory=dict[str, Route])
+    reuse: Reuse | None = None
 
 
 @dataclass(slots=True)
@@ -74,6 +78,8 @@ class Counts:
         Of the answers whose cost is known.
     unpriced : int
         Answers whose cost is not.
+    cached : int
+        Answers of the response cache; they cost nothing, and their tokens do not count.
     """
 
     status: Counter[str] = field(default_factory=Counter[str])
@@ -84,6 +90,7 @@ class Counts:
     output_tokens: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    cached: int = 0
     moved_at: float = 0.0
     started_at: float = 0.0
 
@@ -152,12 +159,15 @@ class Pool:
             Whatever the sink or the source of jobs raises.
         """
         queue, attempt = self.queue, self._attempt if self._budget is None else self._paid_attempt
-        routes = self.work.routes
+        routes, reuse = self.work.routes, self.work.reuse
         while not self.stopped and (ticket := queue.take_now() or await queue.take()) is not None:
             if ticket.parked_at is not None:
                 ticket.unpark()
             route = routes.get(ticket.job.model.id) if routes else None
             if route is not None and not self._comes_here(ticket, route):
+                continue
+            if reuse is not None and not ticket.attempts and (answer := await reuse.look_up(ticket)) is not None:
+                await self._hand_over(ticket, answer)
                 continue
             health = self.health[ticket.asked.model.id]
             outcome = await attempt(ticket, health) if health.circuit.admit(ticket) else None
@@ -167,10 +177,20 @@ class Pool:
                 continue
             if isinstance(outcome, Failure) and self._goes_on(ticket, outcome, health):
                 continue
+            if reuse is not None and isinstance(outcome, Answer):
+                reuse.keep(ticket, outcome)
             full = self._sink(self._result(ticket, outcome))
             queue.done()
             if full is not None:
                 await self._hold(full)
+
+    async def _hand_over(self, ticket: Ticket, answer: Answer) -> None:
+        """Hand over an answer of the cache; it moved no endpoint and cost nothing."""
+        self._counts.moved_at = time.monotonic()
+        full = self._sink(self._result(ticket, answer))
+        self.queue.done()
+        if full is not None:
+            await self._hold(full)
 
     def _comes_here(self, ticket: Ticket, route: Route) -> bool:
         """Choose the endpoint of a job's next attempt; hand the job over if that is another lane's."""
@@ -314,6 +334,9 @@ class Pool:
         counts.status[result.status] += 1
         if result.status == "error":
             counts.errors[result.error_kind or "unknown"] += 1
+        if result.cache_hit:
+            counts.cached += 1
+            return result
         counts.input_tokens += result.input_tokens or 0
         counts.output_tokens += result.output_tokens or 0
         if result.cost_usd is not None:

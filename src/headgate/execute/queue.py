@@ -48,17 +48,20 @@ class Ticket:
         As it is sent: to one of several endpoints, its model is the one at that place.
     place, home : Place, optional
         Where it goes of several endpoints, and where it went first of all.
+    reuse : {"", "hit", "redrawn"}
+        Whether its answer came from the cache, or is a new one although the cache had one.
     """
 
     __slots__ = (
         "asked", "attempts", "busy_s", "charged", "held_s", "home", "job", "latency_s", "parked_at", "place", "pulled",
-        "sent", "settled_usd", "started_at",
+        "reuse", "sent", "settled_usd", "started_at",
     )  # fmt: skip
 
     def __init__(self, job: Job) -> None:
         self.asked = job
         self.place: Place | None = None
         self.home: Place | None = None
+        self.reuse = ""
         self.job, self.pulled, self.started_at = job, time.monotonic(), time.time_ns() // 1000
         self.attempts, self.charged = 0, 0
         self.sent = self.busy_s = self.latency_s = self.held_s = 0.0
