@@ -252,17 +252,17 @@ def writer(folder: Path, first: int, count: int) -> subprocess.Popen[str]:
 
 
 def test_several_processes_write_at_once_from_an_empty_folder_on(tmp_path):
-    writers = [writer(tmp_path / "cache", 10_000 * number, 1500) for number in range(3)]
+    writers = [writer(tmp_path / "cache", 10_000 * number, 800) for number in range(2)]
     for process in writers:
         _, said = process.communicate(timeout=60)
         assert (process.returncode, said) == (0, "")
-    for number in range(3):
-        assert len(found(tmp_path / "cache", range(10_000 * number, 10_000 * number + 1500))) == 1500
+    for number in range(2):
+        assert len(found(tmp_path / "cache", range(10_000 * number, 10_000 * number + 800))) == 800
 
 
 def test_kills_lose_nothing_but_what_was_under_way(tmp_path):
     rng = random.Random(5)
-    for _ in range(4):
+    for _ in range(2):
         process = writer(tmp_path, 0, 10**7)
         assert process.stdout is not None
         assert process.stderr is not None
@@ -275,9 +275,9 @@ def test_kills_lose_nothing_but_what_was_under_way(tmp_path):
     file = sqlite3.connect(tmp_path / "answers.sqlite")
     assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     file.close()
-    left = found(tmp_path, range(100_000))
-    assert len(left) > 100
-    assert left == list(range(len(left)))  # found() has looked at what they say
+    left = found(tmp_path, range(20_000))
+    assert len(left) > 100  # found() has looked at what they say
+    assert left == list(range(len(left)))
 
 
 # Damage

@@ -26,6 +26,7 @@ from headgate.execute.cache import NO_CACHE, CacheKeys, CacheOptions, ResponseCa
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, HttpEndpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
+from headgate.execute.leaders import Leaders
 from headgate.execute.pool import Counts, Sink, Work
 from headgate.execute.reuse import Reuse, redraw_items
 from headgate.execute.routing import Route
@@ -44,6 +45,9 @@ from headgate.suite.model import Lane as LaneDeclared
 from headgate.suite.model import Model, Simulation, Suite
 
 _CHUNK = 8192
+_FEWEST_TO_LEAD: Final = 2
+_LONG_BYTES: Final = 3657
+"""About 1,024 tokens, from where on providers cache a prefix."""
 _LOG: Final = logging.getLogger("headgate.conduct")
 
 
@@ -382,6 +386,7 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
     if transport is not None:
         stack.push_async_callback(transport.aclose)
     simulator = _open_simulator(suite, stack)
+    long = long_prefixes(prepared.plan)
     cache = open_cache(options.cache)
     if cache is not None:
         stack.push_async_callback(cache.aclose)
@@ -393,10 +398,28 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
         models = tuple(lane.models)
         routes = {name: route for name, route in prepared.routes.items() if _meets(route, endpoints)}
         shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices, "routes": routes}
+        led = [(place.id, prompt) for place in ours if place.prefix_order == "auto" for prompt in long]
+        shared["leaders"] = Leaders(led) if led else None
         if cache is not None:
             shared["reuse"] = _reuse(cache, prepared, {place.id: place for place in ours}, endpoints)
         work.append(Work(models=models, jobs=iter(()), endpoints=endpoints, lane=limits, **shared))
     return work
+
+
+def long_prefixes(plan: Plan) -> list[str]:
+    """Return the prompts that begin with so much text in common that providers keep it in their caches.
+
+    What is in common is seen in the first and the last item, in any template language.
+    """
+    if len(plan.items) < _FEWEST_TO_LEAD:
+        return []
+    first, last = plan.items[0].messages, plan.items[len(plan.items) - 1].messages
+    return [prompt.name for prompt in plan.prompts if _common(first[prompt.name], last[prompt.name]) >= _LONG_BYTES]
+
+
+def _common(one: bytes, other: bytes) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (ours, theirs) in enumerate(pairs) if ours != theirs), min(len(one), len(other)))
 
 
 def _reuse(

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from headgate.errors import EndpointError
@@ -17,6 +18,7 @@ from headgate.execute.concurrency import Concurrency
 from headgate.execute.endpoint import Endpoint
 from headgate.execute.health import Health
 from headgate.execute.lanes import Lane
+from headgate.execute.leaders import Leaders
 from headgate.execute.queue import JobQueue, Ticket
 from headgate.execute.retry import ACTIONS, delay, may_be_billed
 from headgate.execute.reuse import Reuse
@@ -56,6 +58,8 @@ class Work:
         Model id to how its endpoints are chosen, for models that have several.
     reuse : Reuse, optional
         The response cache, and which of its answers are asked for anew.
+    leaders : Leaders, optional
+        Which long prefixes are not in the provider's cache yet.
     """
 
     models: tuple[str, ...]
@@ -66,6 +70,7 @@ class Work:
     prices: Mapping[str, ModelPrice] = field(default_factory=dict[str, ModelPrice])
     routes: Mapping[str, Route] = field(default_factory=dict[str, Route])
     reuse: Reuse | None = None
+    leaders: Leaders | None = None
 
 
 @dataclass(slots=True)
@@ -159,6 +164,8 @@ class Pool:
             Whatever the sink or the source of jobs raises.
         """
         queue, attempt = self.queue, self._attempt if self._budget is None else self._paid_attempt
+        if self.work.leaders is not None:
+            attempt = partial(self.work.leaders.lead, attempt)
         routes, reuse = self.work.routes, self.work.reuse
         while not self.stopped and (ticket := queue.take_now() or await queue.take()) is not None:
             if ticket.parked_at is not None:
