@@ -72,7 +72,7 @@ docs/schemas/canary-v1.json.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "ContentPart", "Model", "Price", "Simulation", "Faults", "Lane",
+    "Items", "PromptSource", "Message", "ContentPart", "Model", "Endpoint", "Price", "Simulation", "Faults", "Lane",
     "ExactMatch", "Contains", "StartsWith", "EndsWith", "Regex", "StringSimilarity", "Length", "Language", "Refusal",
     "Numeric", "MultipleChoice", "Classification",
     "JsonValid", "JsonSchema", "JsonField", "SqlValid", "XmlValid", "HtmlValid", "ToolCall", "ToolCallValid",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from headgate.conduct.loop import run_loop
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.errors import ConfigError, Interrupted
+from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.store.costs import Costs
@@ -46,6 +47,8 @@ class Run:
         What the answers have cost, as far as that is known; None where nothing is.
     unpriced : int
         Answers whose cost is not known.
+    lost : tuple of str
+        Why endpoints could not serve at its end, of models that others served.
     """
 
     path: Path
@@ -53,6 +56,7 @@ class Run:
     counts: Mapping[str, int]
     cost_usd: float | None = None
     unpriced: int = 0
+    lost: tuple[str, ...] = ()
 
     @property
     def done(self) -> int:
@@ -63,9 +67,9 @@ class Run:
         return os.fspath(self.path)
 
 
-def make_run(path: Path, planned: int, counts: Mapping[str, int], costs: Costs) -> Run:
+def make_run(path: Path, planned: int, counts: Mapping[str, int], costs: Costs, *, lost: tuple[str, ...] = ()) -> Run:
     """Return the handle of a run."""
-    return Run(path, planned, counts, costs.cost_usd, costs.unpriced)
+    return Run(path, planned, counts, costs.cost_usd, costs.unpriced, lost)
 
 
 def interrupted(conductor: Conductor, summary: RunSummary) -> Interrupted:
@@ -80,11 +84,13 @@ def make_options(
     transport: TransportName | None,
     metrics_file: RunPath | None,
     log_file: RunPath | None,
+    cache: CacheMode | CacheOptions | None = None,
 ) -> RunOptions:
     """Return what a call adds to the suite."""
-    return RunOptions(
-        transport=_transport(client, transport), metrics_file=as_path(metrics_file), log_file=as_path(log_file)
-    )
+    chosen = cache if isinstance(cache, CacheOptions) else CacheOptions(mode=cache or "off")
+    files = as_path(metrics_file), as_path(log_file)
+    sent = _transport(client, transport)
+    return RunOptions(transport=sent, metrics_file=files[0], log_file=files[1], cache=chosen)
 
 
 def _transport(client: httpx.AsyncClient | None, name: TransportName | None) -> Transport | TransportName | None:

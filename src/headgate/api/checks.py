@@ -15,6 +15,7 @@ from headgate.conduct.baselines import (
 )
 from headgate.conduct.cap import cap_suite
 from headgate.conduct.prepare import prepare
+from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transports import TransportName
 from headgate.suite.model import Suite
 
@@ -40,6 +41,7 @@ def check(
     on_look: Callable[[Look], object] | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
+    cache: CacheMode | CacheOptions = "off",
 ) -> CheckSummary:
     """Run a suite until its verdict stands, and no longer.
 
@@ -52,7 +54,7 @@ def check(
     ----------
     suite : Suite
         With gates. Its ``policy.alpha`` is shared by the blocking rows and their looks.
-    out, max_cost_usd, allow_hosts, client, transport, watch, metrics_file, log_file
+    out, max_cost_usd, allow_hosts, client, transport, watch, metrics_file, log_file, cache
         As for :func:`run`.
     baseline : path, Run or str, optional
         A stored run with the baseline arm: only the candidate is asked, and a share of the baseline
@@ -112,6 +114,7 @@ def check(
             on_look=on_look,
             metrics_file=metrics_file,
             log_file=log_file,
+            cache=cache,
         )
     )
 
@@ -131,13 +134,17 @@ class CheckOptions(TypedDict, total=False):
     on_look: Callable[[Look], object] | None
     metrics_file: RunPath | None
     log_file: RunPath | None
+    cache: CacheMode | CacheOptions
+
+
+_GIVEN = ("client", "transport", "metrics_file", "log_file", "cache")
 
 
 async def check_async(suite: Suite, **options: Unpack[CheckOptions]) -> CheckSummary:
     """Run a suite until its verdict stands, inside an asyncio event loop; as :func:`check`."""
     from headgate.conduct.check import Checker, most_seeds
 
-    given: dict[str, Any] = {name: options.get(name) for name in ("client", "transport", "metrics_file", "log_file")}
+    given: dict[str, Any] = {name: options.get(name) for name in _GIVEN}
     run_options = make_options(**given)
     capped = cap_suite(suite, max_cost_usd=options.get("max_cost_usd"))
     prepared = prepare(capped, Path(options["out"]), seeds=most_seeds(suite), allow_hosts=options.get("allow_hosts"))

@@ -15,6 +15,7 @@ from headgate.conduct.prepare import ArmName, Prepared, prepare
 from headgate.conduct.run import Conductor, RunOptions
 from headgate.conduct.scoring import bind_scorers, check_open
 from headgate.conduct.scoring import score_run as score_results
+from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transports import TransportName
 from headgate.result import Result
 from headgate.shard import choose_shard
@@ -48,6 +49,7 @@ def run(
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
+    cache: CacheMode | CacheOptions = "off",
 ) -> Run:
     """Run a suite, or go on where it stopped, and score it.
 
@@ -83,6 +85,9 @@ def run(
         Prometheus text for node_exporter's textfile collector, replaced whole every 15 s and at the end.
     log_file : path, optional
         JSON lines of what happens, appended; see :mod:`headgate.report.logs`.
+    cache : {"off", "read", "write"} or CacheOptions
+        Whether answers of earlier runs are taken, and new ones kept (``write`` does both); with
+        :class:`headgate.execute.cache.CacheOptions`, also where, and how many.
 
     Returns
     -------
@@ -149,6 +154,7 @@ def run(
             watch=watch,
             metrics_file=metrics_file,
             log_file=log_file,
+            cache=cache,
         )
     )
 
@@ -168,6 +174,7 @@ async def run_async(
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
+    cache: CacheMode | CacheOptions = "off",
 ) -> Run:
     """Run a suite inside an asyncio event loop; as :func:`run`.
 
@@ -184,7 +191,9 @@ async def run_async(
     ...     asyncio.run(hg.run_async(suite, out=folder + "/run")).counts["ok"]
     2
     """
-    options = replace(make_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
+    options = replace(
+        make_options(client, transport, metrics_file, log_file, cache), limit=limit, retry_errors=retry_errors
+    )
     suite, part = cap_suite(suite, max_cost_usd=max_cost_usd), choose_shard(shard)
     prepared = prepare(suite, Path(out), shard=part, arm=arm, allow_hosts=allow_hosts)
     return await conduct_run(prepared, options, watch)
@@ -196,7 +205,7 @@ async def conduct_run(prepared: Prepared, options: RunOptions, watch: Watch | No
     summary = await conductor.complete(watch)
     if conductor.stopped:
         raise interrupted(conductor, summary)
-    return make_run(summary.path, summary.planned, summary.counts, summary.costs)
+    return make_run(summary.path, summary.planned, summary.counts, summary.costs, lost=summary.lost)
 
 
 async def stream(
@@ -214,6 +223,7 @@ async def stream(
     watch: Watch | None = None,
     metrics_file: RunPath | None = None,
     log_file: RunPath | None = None,
+    cache: CacheMode | CacheOptions = "off",
 ) -> AsyncIterator[Result]:
     """Run a suite and yield each result once it is durable; parameters as :func:`run`.
 
@@ -236,7 +246,9 @@ async def stream(
     ...     asyncio.run(collect(folder + "/run"))
     ['one', 'two']
     """
-    options = replace(make_options(client, transport, metrics_file, log_file), limit=limit, retry_errors=retry_errors)
+    options = replace(
+        make_options(client, transport, metrics_file, log_file, cache), limit=limit, retry_errors=retry_errors
+    )
     held = _Held()
     suite, part = cap_suite(suite, max_cost_usd=max_cost_usd), choose_shard(shard)
     prepared = prepare(suite, Path(out), shard=part, arm=arm, allow_hosts=allow_hosts)

@@ -48,6 +48,20 @@ AllowHosts = Annotated[
     list[str] | None,
     typer.Option("--allow-host", metavar="HOST", help="Send keys to this host only; may be repeated. Default: any."),
 ]
+MaxMinutes = Annotated[
+    float | None, typer.Option("--max-minutes", metavar="M", help="Take no more than so many minutes; then resumable.")
+]
+CacheUse = Annotated[
+    str | None,
+    typer.Option("--cache", metavar="off|read|write", help="Take answers of earlier runs; write: keep new ones too."),
+]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option("--cache-dir", metavar="DIR", help="Where the cache is; default: HEADGATE_CACHE, else ~/.cache."),
+]
+CacheSize = Annotated[
+    float | None, typer.Option("--cache-max-mb", metavar="MB", help="Size of the cache; default: 1024.")
+]
 OnInconclusive = Annotated[
     str | None, typer.Option("--on-inconclusive", metavar="keep|pass|fail", help="What exit code 20 becomes.")
 ]
@@ -165,6 +179,10 @@ def run(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Run only the first N items of the plan.")] = None,
     max_cost: MaxCost = None,
     allow_host: AllowHosts = None,
+    max_minutes: MaxMinutes = None,
+    cache: CacheUse = None,
+    cache_dir: CacheDir = None,
+    cache_max_mb: CacheSize = None,
     retry_errors: Annotated[bool, typer.Option("--retry-errors", help="Run errored jobs again.")] = False,
     metrics_file: MetricsFile = None,
     log_file: LogFile = None,
@@ -172,7 +190,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Run a suite, or go on where it stopped; score it; never gate."""
-    from headgate.cli.commands import run_suite
+    from headgate.cli.commands import cache_options, run_suite
 
     options = {
         "arm": arm,
@@ -183,8 +201,10 @@ def run(
         "transport": transport,
         "metrics_file": metrics_file,
         "log_file": log_file,
+        "cache": cache_options(cache, cache_dir, cache_max_mb),
     }
-    run_suite(suite, out=out, shard=shard, first_seed=first_seed, options=options, json=json, quiet=quiet)
+    numbers = {"first_seed": first_seed, "max_minutes": max_minutes}
+    run_suite(suite, out=out, shard=shard, numbers=numbers, options=options, json=json, quiet=quiet)
 
 
 @app.command()
@@ -386,9 +406,10 @@ def check(
     transport: Transport = None,
     max_cost: MaxCost = None,
     allow_host: AllowHosts = None,
-    max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", min=0, help="Stop after so long, with what is known then.")
-    ] = None,
+    max_minutes: MaxMinutes = None,
+    cache: CacheUse = None,
+    cache_dir: CacheDir = None,
+    cache_max_mb: CacheSize = None,
     on_inconclusive: OnInconclusive = None,
     verdict: VerdictFile = None,
     markdown: MarkdownFile = None,
@@ -399,7 +420,7 @@ def check(
     quiet: Quiet = False,
 ) -> None:
     """Run a suite until its verdict stands, and no longer. Exit codes: as gate; 130 interrupted, resumable."""
-    from headgate.cli.commands import check_suite
+    from headgate.cli.commands import cache_options, check_suite
 
     options = {
         "baseline": baseline,
@@ -407,6 +428,7 @@ def check(
         "store": store,
         "max_cost_usd": max_cost,
         "allow_hosts": allow_host,
+        "cache": cache_options(cache, cache_dir, cache_max_mb),
         "transport": transport,
         "metrics_file": metrics_file,
         "log_file": log_file,

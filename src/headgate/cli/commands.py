@@ -18,6 +18,7 @@ from headgate.cli.output import print_json, print_line
 from headgate.cli.running import check_shown, run_shown
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
+from headgate.execute.cache import CacheOptions
 from headgate.report.inert import terminal
 from headgate.report.junit import verdict_junit
 from headgate.report.markdown import verdict_markdown
@@ -56,14 +57,14 @@ def run_suite(
     *,
     out: Path | None,
     shard: str | None,
-    first_seed: int | None,
+    numbers: Mapping[str, Any],
     options: Mapping[str, Any],
     json: bool,
     quiet: bool,
 ) -> None:
     """Run or resume a suite, or a part of it; the options are keywords of :func:`headgate.run`."""
     part = choose_shard(shard)
-    suite = numbered(hg.load_suite(path), first_seed)
+    suite = timed(numbered(hg.load_suite(path), numbers["first_seed"]), numbers["max_minutes"])
     folder = out or Path("runs") / run_name(suite, options["arm"], part)
     done = run_shown(suite, out=folder, shard=part, options=options, quiet=quiet)
     if json:
@@ -74,13 +75,15 @@ def run_suite(
 
 def _run_facts(run: hg.Run) -> dict[str, Any]:
     facts = {"run": str(run.path), "planned": run.planned, "counts": run.counts}
-    return {**facts, "cost_usd": run.cost_usd, "unpriced": run.unpriced}
+    return {**facts, "cost_usd": run.cost_usd, "unpriced": run.unpriced, "lost": run.lost}
 
 
 def _print_run(run: hg.Run) -> None:
     print_line(format_counts(run.counts, run.planned))
     if run.cost_usd is not None:
         print_line(format_cost(run.cost_usd, run.unpriced))
+    for why in run.lost:
+        print_line(f"endpoint lost, others served: {why}")
     print_line(f"results in {run.path}")
 
 
@@ -89,6 +92,23 @@ def numbered(suite: Suite, first_seed: int | None) -> Suite:
     if first_seed is None:
         return suite
     return suite.model_copy(update={"first_seed": first_seed})
+
+
+def timed(suite: Suite, max_minutes: float | None) -> Suite:
+    """Return the suite with another limit of its time."""
+    if max_minutes is None:
+        return suite
+    if not 0 < max_minutes < float("inf"):
+        raise ConfigError("is no time", field="--max-minutes", value=max_minutes, mend="give minutes above zero")
+    return suite.model_copy(update={"budget": suite.budget.model_copy(update={"max_minutes": max_minutes})})
+
+
+def cache_options(mode: str | None, folder: Path | None, max_mb: float | None) -> CacheOptions:
+    """Return what the command line says of the response cache; ConfigError where that makes no sense."""
+    if mode is None and (folder is not None or max_mb is not None):
+        raise ConfigError("is missing beside --cache-dir or --cache-max-mb", field="--cache", mend="say read or write")
+    given = {} if max_mb is None else {"max_mb": max_mb}
+    return CacheOptions(mode=mode or "off", folder=folder, **given)  # type: ignore[arg-type]  # it is checked there
 
 
 def run_name(suite: Suite, arm: str | None, shard: Shard | None) -> str:
@@ -191,8 +211,7 @@ def check_suite(
     """Run a suite until its verdict stands, write the verdict, and return its exit code."""
     check_mapping(on_inconclusive)
     suite = hg.load_suite(path)
-    if max_minutes is not None:
-        suite = suite.model_copy(update={"budget": suite.budget.model_copy(update={"max_minutes": max_minutes})})
+    suite = timed(suite, max_minutes)
     done = check_shown(suite, out=out or Path("runs") / suite.name, options=options, quiet=quiet)
     verdict = map_inconclusive(done.verdict, on_inconclusive)
     _write_files(verdict, files, done.run.path)

@@ -43,7 +43,8 @@ def check_cap(suite: Suite, prompts: Sequence[Prompt], prices: Mapping[str, Mode
     if suite.budget.max_cost_usd is None:
         return
     for index, model in enumerate(suite.models):
-        for field, problem, mend in _unbounded(model, prompts, prices.get(model.id)):
+        told = (found for place in model.places for found in _unbounded(place, prompts, prices.get(place.id)))
+        for field, problem, mend in told:
             raise ConfigError(
                 problem,
                 file=suite.file,

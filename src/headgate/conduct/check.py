@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from headgate.conduct.judging import known_facts, read_facts
+from headgate.conduct.judging import collect_results, known_facts, read_facts, serving_of
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
 from headgate.conduct.scoring import check_open, score_rows
@@ -20,6 +20,7 @@ from headgate.decide.course import Course, Declared, count_tests
 from headgate.decide.facts import RunFacts
 from headgate.decide.judge import invalidate
 from headgate.decide.looks import LookPlan, plan_looks
+from headgate.decide.missing import leave_out_substitutes
 from headgate.decide.tables import number_clusters
 from headgate.decide.verdict import Look, Verdict
 from headgate.errors import ConfigError
@@ -262,6 +263,10 @@ class Checker(Conductor):
         rows = found.collect(engine="streaming")
         scores = await score_rows(rows, self._prepared.scorers, plan.items)
         self._scored += [frame for frame in scores if frame.height]
+        told = collect_results(rows.lazy()).select(*facts.results.columns, "substitute")
+        kept = [leave_out_substitutes(told, frame.select(facts.scores.columns))[1] for frame in scores]
+        results, _ = leave_out_substitutes(told, facts.scores.head(0))
+        serving = [] if facts.serving is None else [facts.serving, serving_of(rows.lazy())]
         seen = pl.concat([facts.results["item_id"], rows["item_id"]]).unique().implode()
         seeds = max(map(self._rank, chosen))
         more = {_name(cell): seeds for cell in chosen} if seeds > self._looks.seeds else {}
@@ -270,8 +275,9 @@ class Checker(Conductor):
             n_items=facts.n_items + (0 if more else items.size),
             more_seeds={**facts.more_seeds, **more},
             columns=None if self._columns is None else self._columns.filter(_is_in(seen)),
-            results=pl.concat([facts.results, rows.select(facts.results.columns)]),
-            scores=pl.concat([facts.scores, *(frame.select(facts.scores.columns) for frame in scores)]),
+            results=pl.concat([facts.results, results]),
+            scores=pl.concat([facts.scores, *kept]),
+            serving=pl.concat(serving),
         )
 
     def _restricted(self, stored: RunFacts | None) -> RunFacts | None:

@@ -14,8 +14,11 @@ from headgate.conduct.prepare import stored_suite
 from headgate.conduct.scoring import bind_scorers, check_scored, stored_versions
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.judge import decide
+from headgate.decide.missing import leave_out_substitutes
+from headgate.decide.serving import count_serving
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
+from headgate.execute.reuse import REDRAWN_MARK
 from headgate.store.baselines.entry import read_stored
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
@@ -40,6 +43,9 @@ _RESULTS = (
     "cost_usd",
     "output_tokens",
     "served_model",
+    "substitute",
+    "cache_hit",
+    "metadata_json",
 )
 _SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", "value")
 
@@ -138,8 +144,22 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         check_scored(path, wanted)
         versions = wanted
     facts = _own_arm(known_facts(path, manifest, scorers=versions, columns=columns), path)
-    results, scores = _collect(scan(path), _RESULTS), _collect(scan_scores(path), _SCORES)
-    return replace(facts, n_items=manifest.plan.items.n_items, results=results, scores=scores)
+    results, scores = leave_out_substitutes(collect_results(scan(path)), _collect(scan_scores(path), _SCORES))
+    facts = replace(facts, results=results, scores=scores, serving=serving_of(scan(path)))
+    return replace(facts, n_items=manifest.plan.items.n_items)
+
+
+def collect_results(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return what the decision needs to know of rows of results."""
+    import polars as pl
+
+    redrawn = pl.col("metadata_json").str.starts_with(REDRAWN_MARK).fill_null(value=False).alias("redrawn")
+    return rows.select(*_RESULTS, redrawn).drop("metadata_json").collect(engine="streaming")
+
+
+def serving_of(rows: pl.LazyFrame) -> pl.DataFrame:
+    """Return how the answers among some rows were served."""
+    return count_serving(rows).collect(engine="streaming")
 
 
 def _own_arm(facts: RunFacts, path: Path) -> RunFacts:
@@ -169,7 +189,8 @@ def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], c
         models={name: model.digest for name, model in manifest.plan.models.items()},
         scorers=scorers,
         git=manifest.git,
-        results=_collect(scan(path).head(0), _RESULTS),
+        results=collect_results(scan(path).head(0)).drop("substitute"),
+        serving=serving_of(scan(path).head(0)),
         scores=_collect(scan_scores(path).head(0), _SCORES),
         greedy=frozenset(name for name, model in manifest.plan.models.items() if _is_greedy(model.identity)),
         read_outputs=None if manifest.outputs == "drop" else partial(_outputs, path),

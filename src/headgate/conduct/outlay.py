@@ -8,6 +8,7 @@ from operator import mul
 from pathlib import Path
 from typing import NamedTuple
 
+from headgate.conduct.prepare import open_routes
 from headgate.conduct.run import declared_lanes
 from headgate.execute.lanes import DIMENSIONS
 from headgate.execute.tokens import TokenEstimate
@@ -101,18 +102,21 @@ def forecast_lanes(
     Parameters
     ----------
     prices : mapping
-        Model id to price; None where it is not known.
+        Model id, or that of a place, to price; None where it is not known.
     measured : mapping
         Prompt and model to the tokens of a job, where an earlier run has some.
     """
     declared = list(declared_lanes(suite))
-    lane_of = {model: number for number, lane in enumerate(declared) for model in lane.models}
+    lane_of = {place: number for number, lane in enumerate(declared) for place in lane.models}
+    routes = open_routes(suite, plan, prices)
     sums = [_Outlay() for _ in declared]
     estimate = TokenEstimate()
     for job in plan:
         known = measured.get((job.prompt.name, job.model.id))
         usage = Usage(*estimate.reserve(job)) if known is None else known
-        sums[lane_of[job.model.id]].add(usage, prices.get(job.model.id), measured=known is not None)
+        route = routes.get(job.model.id)
+        place = job.model.id if route is None else route.home(job.index, job.prompt.name).id
+        sums[lane_of[place]].add(usage, prices.get(place), measured=known is not None)
     for lane, found in zip(declared, sums, strict=True):
         yield LaneForecast(
             models=tuple(lane.models),

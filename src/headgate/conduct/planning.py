@@ -96,7 +96,7 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None, last: Path | Non
         If the suite is wrong, or the stored run lacks what a gate needs.
     """
     bind_scorers(suite)
-    prices = find_prices(suite.models)
+    prices = find_prices(suite.places)
     if stored is None and last is not None and _fits(suite, last):
         stored = last
     with planned(suite) as plan:

@@ -14,6 +14,7 @@ from headgate.conduct.hosts import check_hosts
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import check_forms, resolve_key
+from headgate.execute.routing import Route
 from headgate.plan import Plan, differing_keys, plan_suite
 from headgate.prices import ModelPrice, declared_price, find_prices
 from headgate.registry.load import load_prompts
@@ -23,6 +24,7 @@ from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, make_manifest
 from headgate.store.run import RunStore, lock_run, unlock_run
 from headgate.suite.callables import resolve_callable
+from headgate.suite.endpoint import RouteName
 from headgate.suite.items import ItemFile, read_rows, write_items
 from headgate.suite.model import Arm, Suite
 
@@ -40,7 +42,9 @@ class Prepared:
     calls : dict of str to callable
         Model id to the callable of provider ``python``.
     prices : dict of str to ModelPrice
-        Model id to what its tokens cost, where that is known: as the manifest says.
+        Model id, or that of a place, to what its tokens cost, where that is known: as the manifest says.
+    routes : dict of str to Route
+        Model id to how its endpoints are chosen, of models that have several.
     resumed : bool
         The run had been started before.
     """
@@ -51,6 +55,7 @@ class Prepared:
     scorers: tuple[BoundScorer, ...]
     calls: dict[str, Callable[..., Any]]
     prices: dict[str, ModelPrice]
+    routes: dict[str, Route]
     resumed: bool
 
 
@@ -91,10 +96,11 @@ def prepare(
     scorers = bind_scorers(suite, keys=True)
     calls = dict(_resolve_calls(suite))
     asked = [model for model in suite.models if chosen is None or chosen.has_model(model.id)]
-    for model in asked:
-        check_forms(model, prompts, file=suite.file)
-        resolve_key(model, base=suite.base, file=suite.file)
-    check_hosts(suite, asked, allow_hosts)
+    places = [place for model in asked for place in model.places]
+    for place in places:
+        check_forms(place, prompts, file=suite.file)
+        resolve_key(place, base=suite.base, file=suite.file)
+    check_hosts(suite, places, allow_hosts)
     files = RunFolder(out)
     _check_folder(files)
     lock = lock_run(files)  # before anything is written: two commands may start at once
@@ -112,8 +118,9 @@ def prepare(
             _check_store_options(suite, store.manifest)
             check_cap(suite, prompts, prices)
         else:
-            prices = find_prices(suite.models)
+            prices = find_prices(suite.places)
             check_cap(suite, prompts, prices)
+            open_routes(suite, plan, prices)  # what is wrong with them is found before anything is written
             staged.replace(files.items)
             plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
             versions = {scorer.name: scorer.version for scorer in scorers}
@@ -128,16 +135,50 @@ def prepare(
         raise
     plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
     known = {model: price for model, price in prices.items() if price is not None}
-    return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, prices=known, resumed=resumed)
+    routes = open_routes(suite, plan, prices)
+    facts: dict[str, Any] = {"calls": calls, "prices": known, "routes": routes, "resumed": resumed}
+    return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, **facts)
+
+
+def item_keys(plan: Plan) -> Callable[[int], bytes]:
+    """Return what tells a job's item by the job's index: the digest of the item, without reading it."""
+    digests, cells = plan.items.digests, len(plan.cells)
+
+    def key_of(index: int) -> bytes:
+        start = 16 * (index // cells)
+        return digests[start : start + 16]
+
+    return key_of
+
+
+def open_routes(suite: Suite, plan: Plan, prices: Mapping[str, ModelPrice | None]) -> dict[str, Route]:
+    """Return how the endpoints of each model are chosen that has several.
+
+    Raises
+    ------
+    ConfigError
+        If a router cannot be imported, or no endpoint has what a prompt needs.
+    """
+    key_of = item_keys(plan)
+    routes: dict[str, Route] = {}
+    for model in plan.models:
+        if not model.endpoints:
+            continue
+        router = None
+        if model.route not in get_args(RouteName):
+            field = f"models.{model.id}.route"
+            router = resolve_callable(model.route, base=suite.base, field=field, file=suite.file)
+        routes[model.id] = Route(model, prompts=plan.prompts, prices=prices, key_of=key_of, router=router)
+    return routes
 
 
 def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None:
     """Refuse a declared price that is not the one the run was started with: all its costs are computed alike."""
     for index, model in enumerate(suite.models):
-        if model.price is None:
-            continue
-        ours, theirs = declared_price(model.price), stored.get(model.id)
-        if theirs is None or theirs.rates != ours.rates:
+        for place in model.places:
+            theirs = stored.get(place.id)
+            if place.price is None or (theirs is not None and theirs.rates == declared_price(place.price).rates):
+                continue
             was = "no price was known" if theirs is None else f"its price was {theirs.source}'s"
             raise ConfigError(
                 f"is not what the run was started with, when {was}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,16 +17,20 @@ import numpy.typing as npt
 from headgate import __version__
 from headgate.conduct.cap import describe_used_up, open_budget
 from headgate.conduct.collector import quiet_collector
-from headgate.conduct.prepare import Prepared
+from headgate.conduct.prepare import Prepared, item_keys
 from headgate.conduct.scoring import score_run
 from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
 from headgate.errors import ConfigError
 from headgate.execute.budget import Budget
-from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
+from headgate.execute.cache import NO_CACHE, CacheKeys, CacheOptions, ResponseCache, open_cache
+from headgate.execute.endpoint import CallableEndpoint, Endpoint, HttpEndpoint, open_endpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
+from headgate.execute.leaders import Leaders
 from headgate.execute.pool import Counts, Sink, Work
 from headgate.execute.redaction import PatternRedaction, RedactedEndpoint
+from headgate.execute.reuse import Reuse, redraw_items
+from headgate.execute.routing import Route
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
@@ -42,6 +46,9 @@ from headgate.suite.model import Lane as LaneDeclared
 from headgate.suite.model import Model, Simulation, Suite
 
 _CHUNK = 8192
+_FEWEST_TO_LEAD: Final = 2
+_LONG_BYTES: Final = 3657
+"""About 1,024 tokens, from where on providers cache a prefix."""
 _LOG: Final = logging.getLogger("headgate.conduct")
 
 
@@ -63,6 +70,8 @@ class RunOptions:
         Prometheus text, replaced every 15 s and at the end.
     log_file : Path, optional
         JSON lines, appended.
+    cache : CacheOptions
+        Whether answers are reused, and kept, and where.
     stall_s : float
         Seconds without movement after which a warning says what the run waits for.
 
@@ -78,6 +87,7 @@ class RunOptions:
     transport: Transport | TransportName | None = None
     metrics_file: Path | None = None
     log_file: Path | None = None
+    cache: CacheOptions = NO_CACHE
     stall_s: float = STALL_S
 
     def __post_init__(self) -> None:
@@ -101,6 +111,8 @@ class RunSummary:
         Answers that could not be scored, by scorer.
     costs : Costs
         What the jobs with a row have cost.
+    lost : tuple of str
+        Why endpoints could not serve at its end, of models that others served.
     """
 
     path: Path
@@ -108,6 +120,7 @@ class RunSummary:
     counts: Mapping[str, int]
     unscored: Mapping[str, int]
     costs: Costs
+    lost: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, store: RunStore, *, unscored: Mapping[str, int]) -> Self:
@@ -222,6 +235,8 @@ class Conductor:
             async with self._watcher():
                 await self.execute()
             summary = await self.finish()
+            if self._ended is not None and self._ended.lost:
+                summary = replace(summary, lost=self._ended.lost)
         except BaseException as error:
             _LOG.error("run failed", extra={"facts": {"error": type(error).__name__, "message": str(error)}})
             raise
@@ -247,6 +262,8 @@ class Conductor:
             facts["cost_usd"] = summary.costs.cost_usd
         if self._expiry:
             facts["expiry"] = self._expiry
+        if summary.lost:
+            facts["lost"] = summary.lost
         if self._ended is not None:
             facts |= {"done": self._ended.done, "attempts": self._ended.attempts, "failures": self._ended.failures}
         return facts
@@ -288,7 +305,7 @@ class Conductor:
             async def work_off(todo: bytearray) -> None:
                 if self._stopped:
                     return
-                work = [replace(lane, jobs=_jobs(self._prepared, todo, frozenset(lane.models))) for lane in lanes]
+                work = [replace(lane, jobs=_jobs(self._prepared, todo, lane)) for lane in lanes]
                 shared: dict[str, Any] = {"counts": counts, "budget": self._budget}
                 self._engine = Engine(work, sink=self._sink(writer), generation=store.generation, **shared)
                 await self._engine.run()
@@ -365,46 +382,107 @@ def _shard(prepared: Prepared) -> Shard:
 async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
     """Open endpoints and lanes: one pool of workers per lane, each without jobs so far."""
     suite, asked = prepared.suite, prepared.plan.models
-    lanes = [lane for lane in declared_lanes(suite) if any(model.id in lane.models for model in asked)]
+    places = {place.id: place for model in asked for place in model.places}
+    lanes = [lane for lane in declared_lanes(suite) if any(name in places for name in lane.models)]
     lanes = [_shard(prepared).split_lane(lane) for lane in lanes]
     transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
     if transport is not None:
         stack.push_async_callback(transport.aclose)
     simulator = open_simulator(suite, stack)
+    long = long_prefixes(prepared.plan)
+    _check_cache(suite, options.cache)
+    cache = open_cache(options.cache)
+    if cache is not None:
+        stack.push_async_callback(cache.aclose)
     work: list[Work] = []
     for lane in lanes:
-        endpoints: dict[str, Endpoint] = {}
-        for model in asked:
-            if model.id in lane.models:
-                endpoint = _open(model, prepared, lane, transport, simulator)
-                patterns = suite.store.redact
-                endpoints[model.id] = RedactedEndpoint(endpoint, PatternRedaction(patterns)) if patterns else endpoint
+        ours = [place for place in places.values() if place.id in lane.models]
+        endpoints = {place.id: _open(place, prepared, lane, transport, simulator) for place in ours}
         limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
         models = tuple(lane.models)
-        shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices}
-        work.append(Work(models=models, jobs=iter(()), endpoints=endpoints, lane=limits, **shared))
+        routes = {name: route for name, route in prepared.routes.items() if _meets(route, endpoints)}
+        shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices, "routes": routes}
+        led = [(place.id, prompt) for place in ours if place.prefix_order == "auto" for prompt in long]
+        shared["leaders"] = Leaders(led) if led else None
+        if cache is not None:
+            shared["reuse"] = _reuse(cache, prepared, {place.id: place for place in ours}, endpoints)
+        shown = _redacted(endpoints, suite.store.redact)
+        work.append(Work(models=models, jobs=iter(()), endpoints=shown, lane=limits, **shared))
     return work
+
+
+def _redacted(endpoints: Mapping[str, Endpoint], patterns: Sequence[str]) -> Mapping[str, Endpoint]:
+    """Return endpoints whose outcomes hold nothing that matches."""
+    if not patterns:
+        return endpoints
+    redaction = PatternRedaction(patterns)
+    return {name: RedactedEndpoint(endpoint, redaction) for name, endpoint in endpoints.items()}
+
+
+def _check_cache(suite: Suite, cache: CacheOptions) -> None:
+    """Refuse a cache, which holds answers as they are, where the suite does not want them kept."""
+    if cache.mode != "off" and (suite.store.redact or suite.store.outputs != "keep"):
+        said, mend = "says that outputs are not kept as they are, and a cache would keep them", "leave --cache out"
+        raise ConfigError(said, file=suite.file, field="store", mend=mend)
+
+
+def long_prefixes(plan: Plan) -> list[str]:
+    """Return the prompts that begin with so much text in common that providers keep it in their caches.
+
+    What is in common is seen in the first and the last item, in any template language.
+    """
+    if len(plan.items) < _FEWEST_TO_LEAD:
+        return []
+    first, last = plan.items[0].messages, plan.items[len(plan.items) - 1].messages
+    return [prompt.name for prompt in plan.prompts if _common(first[prompt.name], last[prompt.name]) >= _LONG_BYTES]
+
+
+def _common(one: bytes, other: bytes) -> int:
+    pairs = zip(one, other, strict=False)
+    return next((place for place, (ours, theirs) in enumerate(pairs) if ours != theirs), min(len(one), len(other)))
+
+
+def _reuse(
+    cache: ResponseCache, prepared: Prepared, places: Mapping[str, Model], endpoints: Mapping[str, Endpoint]
+) -> Reuse:
+    http = {name: endpoint for name, endpoint in endpoints.items() if isinstance(endpoint, HttpEndpoint)}
+    keys = {name: CacheKeys(endpoint, places[name]) for name, endpoint in http.items()}
+    share, run_id = prepared.suite.policy.redraw, prepared.store.manifest.run_id
+    return Reuse(cache=cache, keys=keys, redraws=redraw_items(share, item_keys(prepared.plan), run_id=run_id))
 
 
 def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transport | None:
     given = options.transport
     if given is not None and not isinstance(given, str):
         return given
-    if all(model.provider == "python" for model in suite.models):
+    if all(place.provider == "python" for place in suite.places):
         return None
     return open_transport(given, connections=connections)
 
 
 def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:
-    """Yield the lanes of a suite: the declared ones, and one for every quota that no lane names."""
-    yield from suite.lanes
-    named = {model for lane in suite.lanes for model in lane.models}
+    """Yield the lanes of a suite: the declared ones, and one for every quota that no lane names.
+
+    Their models are places: a lane that names a model with several endpoints has those that no lane names by itself.
+    """
+    named = {name for lane in suite.lanes for name in lane.models}
+    lane_of = {
+        place.id: place.id if place.id in named else model.id for model in suite.models for place in model.places
+    }
+    for lane in suite.lanes:
+        models = [place for model in lane.models for place, name in lane_of.items() if name == model]
+        if models:
+            yield lane.model_copy(update={"models": models})
     quotas: dict[tuple[str | None, ...], list[str]] = {}
-    for model in suite.models:
-        if model.id not in named:
-            quotas.setdefault((model.provider, model.api_key, model.base_url, model.name), []).append(model.id)
+    for place in suite.places:
+        if lane_of[place.id] not in named:
+            quotas.setdefault((place.provider, place.api_key, place.base_url, place.name), []).append(place.id)
     for models in quotas.values():
         yield LaneDeclared.model_validate({"models": models})
+
+
+def _meets(route: Route, endpoints: Mapping[str, Endpoint]) -> bool:
+    return any(place.id in endpoints for place in route.places)
 
 
 def _open(
@@ -428,7 +506,7 @@ def open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
         If a model behaves in two ways.
     """
     models: dict[str, Simulation] = {}
-    for model in suite.models:
+    for model in suite.places:
         if model.provider == "simulated" and model.base_url is None:
             behaviour = model.simulate or Simulation.model_validate({})
             if models.setdefault(model.name, behaviour) != behaviour:
@@ -446,14 +524,19 @@ def open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
     return stack.enter_context(SimulatedServer(models)).base_url
 
 
-def _jobs(prepared: Prepared, todo: bytearray, models: frozenset[str]) -> Iterator[Job]:
-    """Yield the jobs of some models that are still to be run, in the plan's order, as they are asked for."""
+def _jobs(prepared: Prepared, todo: bytearray, lane: Work) -> Iterator[Job]:
+    """Yield the jobs of a lane that are still to be run, in the plan's order, as they are asked for.
+
+    Of a model with several endpoints these are the jobs that go to one of the lane first.
+    """
     plan = prepared.plan
-    wanted = [cell.model.id in models for cell in plan.cells]
+    wanted = [cell.model.id in lane.endpoints or lane.routes.get(cell.model.id) for cell in plan.cells]
+    names = [cell.prompt.name for cell in plan.cells]
     cells = len(wanted)
     index = todo.find(1)
     while index >= 0:
-        if wanted[index % cells]:
+        route = wanted[index % cells]
+        if route is True or (route and route.home(index, names[index % cells]).id in lane.endpoints):
             yield plan.job(index)
         index = todo.find(1, index + 1)
 

@@ -143,7 +143,9 @@ class Course:
             compare=declared.compare,
             policy=declared.policy,
         )
-        seen = msgspec.structs.replace(seen, looks=self.looks, look_plan=self.plan.digest, drift=self._drift)
+        seen = msgspec.structs.replace(
+            seen, looks=self.looks, look_plan=self.plan.digest, drift=[*seen.drift, *self._drift]
+        )
         if seen.verdict == "invalid":
             return seen
         rows = [self._settled.get(_key(row)) or self._latest(row) for row in seen.metrics]

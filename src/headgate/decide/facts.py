@@ -48,6 +48,8 @@ class RunFacts:
         Ids of the models that run at temperature 0.
     read_outputs : callable, optional
         Prompt and model to columns item_id, seed, output: texts are read only where they are looked at.
+    serving : DataFrame, optional
+        How many answers were served how, as :func:`headgate.decide.serving.count_serving` counts them.
     columns : DataFrame, optional
         Column item_id and those by which gates choose items, as text; one row per item.
     """
@@ -69,6 +71,7 @@ class RunFacts:
     columns: pl.DataFrame | None = None
     first_seed: int = 1
     more_seeds: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    serving: pl.DataFrame | None = None
 
     @property
     def most_seeds(self) -> int:

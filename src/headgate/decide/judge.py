@@ -15,7 +15,9 @@ from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.metric import metric_of
 from headgate.decide.missing import arm_facts, count_arm, too_many_errors
 from headgate.decide.questions import Found, Question, ask
+from headgate.decide.reuse import reuse_drifted, reuse_rows
 from headgate.decide.rows import Bench, Judged, check_gate, replace_row
+from headgate.decide.serving import served_apart, serving_rows
 from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, ItemRow, MetricRow, Tier, Verdict, Word
 from headgate.errors import ConfigError
 from headgate.stats import benjamini_hochberg, holm
@@ -68,15 +70,22 @@ def decide(
         check_gate(gate, metric, candidate=bench.candidate, other=bench.other(gate))
     scored = list(dict.fromkeys(metric.rows for metric in metrics if not metric.built_in))
     errors = _errors(bench, found, scored)
+    arms = [(bench.candidate, cells_of(found.baseline)[0])]
+    if bench.baseline is not None:
+        arms.append((bench.baseline, cells_of(found.baseline)[1]))
+    drift = [row for facts, cells in arms for row in reuse_rows(facts, cells, metrics)]
+    serving = serving_rows(bench.candidate, bench.baseline, found.baseline, most=policy.max_error_rate)
     others = (bench.baseline, bench.anchor)
     broken = next(filter(None, (_broken(bench.candidate, other, compare, scored) for other in others)), None)
     questions = [] if broken else ask(gates, found, columns=bench.candidate.columns)
     rows = _rows(bench, questions)
     items = credible_drops(bench, questions)
     if broken is None:
-        broken = too_many_errors(errors, max_error_rate=policy.max_error_rate)
+        broken = too_many_errors(errors, max_error_rate=policy.max_error_rate) or served_apart(serving)
+        broken = broken or reuse_drifted(drift)
         rows = [replace_row(row, verdict="invalid", reason=broken) for row in rows] if broken else rows
-    return _verdict(bench, found, rows=rows, items=items, errors=errors, broken=broken)
+    verdict = _verdict(bench, found, rows=rows, items=items, errors=errors, broken=broken)
+    return msgspec.structs.replace(verdict, serving=serving, drift=drift)
 
 
 def judge_rows(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from headgate.decide.cells import Cell
 from headgate.decide.facts import RunFacts, item_numbers
+from headgate.decide.serving import count_cached
 from headgate.decide.tables import cell_rows
 from headgate.decide.verdict import ArmErrors, ArmFacts, Errors
 from headgate.stats import fisher_exact
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _FISHER: Final = 0.01
 
@@ -59,11 +63,31 @@ def too_many_errors(errors: Errors, *, max_error_rate: float) -> str | None:
     return None
 
 
+def leave_out_substitutes(results: pl.DataFrame, scores: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return results and scores in which what another model answered is missing, as an error is.
+
+    Such a row is paid for and stored, and it says nothing of the model that was asked.
+    """
+    import polars as pl
+
+    others = results.filter(pl.col("substitute").is_not_null()).select("job_id")
+    if others.is_empty():
+        return results.drop("substitute"), scores
+    other = pl.col("substitute").is_not_null()
+    changed = [
+        pl.when(other).then(pl.lit(value)).otherwise(pl.col(name)).alias(name)
+        for name, value in (("status", "error"), ("error_kind", "substitute"))
+    ]
+    return results.with_columns(changed).drop("substitute"), scores.join(others, on="job_id", how="anti")
+
+
 def arm_facts(facts: RunFacts, cells: Sequence[Cell]) -> ArmFacts:
     """Return where an arm comes from."""
     import polars as pl
 
-    served = pl.concat([cell_rows(facts.results, cell, pl.col("served_model").unique()) for cell in cells]).to_series()
+    cached, fallback = count_cached(facts, cells)
+    told = pl.col("served_model").filter(pl.col("status") != "error").unique()
+    served = pl.concat([cell_rows(facts.results, cell, told) for cell in cells]).to_series()
     return ArmFacts(
         run=facts.run,
         suite_digest=facts.suite_digest,
@@ -71,6 +95,8 @@ def arm_facts(facts: RunFacts, cells: Sequence[Cell]) -> ArmFacts:
         prompt_digests={name: facts.prompts[name] for name in dict.fromkeys(cell.prompt for cell in cells) if name},
         served_models=sorted(served.drop_nulls().unique().to_list()),
         git=facts.git,
+        cached=cached,
+        fallback=fallback,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from headgate.decide.verdict import ArmErrors, DriftRow, Look, MetricRow, Traffic, Verdict
+    from headgate.decide.verdict import ArmErrors, DriftRow, Look, MetricRow, ServingRow, Traffic, Verdict
 
 SHOWN_ITEMS: Final = 10
 """Items that are credibly worse of which a report shows the facts."""
@@ -36,9 +37,11 @@ def verdict_table(verdict: Verdict) -> str:
     lines += _worse_items(verdict)
     lines += ["", *map(look_line, verdict.looks)] if verdict.looks else []
     lines += map(drift_line, verdict.drift)
+    lines += map(serving_line, verdict.serving)
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
     unit = "jobs" if verdict.traffic is None else "requests"
     lines += ["", *(_jobs(name, counts, unit=unit) for name, counts in arms.items() if counts is not None)]
+    lines += _reused(verdict)
     return "\n".join([*lines, *([] if verdict.traffic is None else traffic_lines(verdict.traffic))])
 
 
@@ -74,6 +77,33 @@ def drift_line(row: DriftRow) -> str:
     where = one_line(" ".join(row.cell.values()), limit=40)
     limits = f"({_number(row.low)} to {_number(row.high)})"
     return f"baseline {where}, {row.n_items} items asked again: {one_line(row.name, limit=32)} {means} {limits}, {word}"
+
+
+def _reused(verdict: Verdict) -> Iterator[str]:
+    """Yield how many answers of each arm are not this run's own, or not the first endpoint's."""
+    for name, arm in (("candidate", verdict.candidate), ("baseline", verdict.baseline), ("anchor", verdict.anchor)):
+        if arm is not None and (arm.cached or arm.fallback):
+            yield f"{name}: {arm.cached} answers came from the cache, {arm.fallback} from an endpoint that stood in"
+
+
+def serving_line(row: ServingRow) -> str:
+    """Return in what the arms were served differently, as one line."""
+    arms = (one_line(describe_shares(shares), limit=200) for shares in (row.candidate, row.baseline))
+    where = one_line(" ".join(row.cell.values()), limit=40)
+    word = "invalid" if row.invalid else "warning"
+    return f"{word}: {row.name} on {where}: candidate {next(arms)}; baseline {next(arms)}"
+
+
+def describe_shares(shares: dict[str, float]) -> str:
+    """Return shares as text, the largest first.
+
+    Examples
+    --------
+    >>> describe_shares({"a": 0.25, "b": 0.75})
+    'b 75%, a 25%'
+    """
+    ordered = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join(f"{name} {100 * share:.3g}%" for name, share in ordered)
 
 
 def rule_text(row: MetricRow) -> str:

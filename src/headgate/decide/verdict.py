@@ -154,6 +154,35 @@ class DriftRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     drifted: bool
 
 
+class ServingRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """In what the two arms of a cell were served differently.
+
+    Attributes
+    ----------
+    name : str
+        Column of the results: served_model, dropped_params, endpoint, api_version, system_fingerprint, fallback; or
+        deployment, what a gateway says that stood behind it.
+    cell : dict
+        As in :class:`MetricRow`.
+    candidate, baseline : dict of str to float
+        Shares of the answers of each arm.
+    distance : float
+        Share of the answers that would have to be served otherwise for the arms to be alike.
+    p_value : float
+        Fisher's, of the value in which they differ most.
+    invalid : bool
+        Whether it forbids a verdict; else it warns.
+    """
+
+    name: str
+    cell: dict[str, str]
+    candidate: dict[str, float]
+    baseline: dict[str, float]
+    distance: float
+    p_value: float
+    invalid: bool
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One look of a sequential run.
 
@@ -199,7 +228,13 @@ class Errors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class ArmFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where an arm comes from."""
+    """Where an arm comes from.
+
+    Attributes
+    ----------
+    cached, fallback : int
+        Answers that came from the response cache, and from another endpoint than the first.
+    """
 
     run: str
     suite_digest: str
@@ -207,6 +242,8 @@ class ArmFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     prompt_digests: dict[str, str]
     served_models: list[str]
     git: Git | None
+    cached: int = 0
+    fallback: int = 0
 
 
 class ArmTraffic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -288,6 +325,8 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         Content id of the order of the items and of the looks, which were fixed before the first request.
     drift : list of DriftRow
         What a stored baseline that was drawn again in part has come to, at the last look.
+    serving : list of ServingRow
+        In what the arms were served differently; empty where they were served alike.
     traffic : Traffic or None
         Of a canary; null otherwise.
     """
@@ -306,6 +345,7 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     looks: list[Look] = []
     look_plan: str | None = None
     drift: list[DriftRow] = []
+    serving: list[ServingRow] = []
     traffic: Traffic | None = None
 
     def to_json(self) -> bytes:

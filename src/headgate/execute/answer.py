@@ -32,6 +32,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ----------
     input_tokens : int, optional
         All of them: ``cached_tokens`` and ``cache_write_tokens`` are among them.
+    metadata_json : str, optional
+        What a gateway says of the server behind it, as JSON.
+    fallback : bool
+        Whether the gateway turned to another server than the first.
     quota : Quota, optional
         What the server says of its limits.
     """
@@ -52,6 +56,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     system_fingerprint: str | None = None
     tool_calls_json: str | None = None
     logprobs_json: str | None = None
+    metadata_json: str | None = None
+    fallback: bool = False
     quota: Quota | None = None
 
 

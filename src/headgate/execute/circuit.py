@@ -112,6 +112,11 @@ class Circuit:
         if self._probe is attempt:
             self._probe = None
 
+    def trip(self) -> None:
+        """Open, if it is closed: the endpoint was found to be out of reach before its circuit was."""
+        if self._open_until is None:
+            self._open()
+
     def _open(self) -> None:
         seconds = min(_MOST_OPEN_S, self._first_s * 2.0**self._opened)
         self._opened, self._probe = min(self._opened + 1, 10), None

@@ -18,6 +18,7 @@ import msgspec
 
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
+from headgate.execute.gateway import is_gateway, note_gateway
 from headgate.execute.providers.adapter import Adapter, Form, Signer
 from headgate.execute.providers.catalogue import PROVIDERS
 from headgate.execute.providers.openai import ChatCompletions
@@ -100,6 +101,7 @@ class HttpEndpoint:
         self._target = lru_cache(maxsize=256)(self._make_target)
         self._forms: dict[tuple[str, str], Form] = {}
         self._heed_at = 0.0
+        self._is_gateway: bool | None = None
 
     async def attempt(self, job: Job, number: int, *, timeout_s: float) -> Answer | Failure:
         """Send one request and decode the response."""
@@ -110,6 +112,10 @@ class HttpEndpoint:
         outcome = self._adapter.decode(response)
         if isinstance(outcome, Failure):
             outcome = self._adapter.decode(self._keys.response(response))
+        elif self._is_gateway is not False:
+            # Reading headers costs as much as decoding the answer: the first one says whether there is a need.
+            self._is_gateway = self._is_gateway or is_gateway(response.headers)
+            outcome = note_gateway(outcome, response.headers) if self._is_gateway else outcome
         outcome = self._keys.outcome(outcome)
         now = time.monotonic()
         if now >= self._heed_at or isinstance(outcome, Failure):

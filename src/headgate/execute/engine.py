@@ -52,6 +52,10 @@ class Engine:
             Pool(part, sink=sink, counts=self._counts, generation=generation, rng=jitter, budget=budget)
             for part in work
         ]
+        owners = {place: pool for pool in self._pools for place in pool.work.endpoints}
+        for pool in self._pools:
+            if pool.work.routes:
+                pool.join(owners)
         self._tasks: list[asyncio.Task[None]] = []
         self._stopped = False
         now = time.monotonic()
@@ -119,6 +123,7 @@ class Engine:
             output_tokens=counts.output_tokens,
             cost_usd=counts.cost_usd,
             unpriced=counts.unpriced,
+            cached=counts.cached,
             max_cost_usd=None if budget is None else budget.max_cost_usd,
             spent_usd=0.0 if budget is None else budget.spent_usd,
             reserved_usd=0.0 if budget is None else budget.reserved_usd,
@@ -126,6 +131,7 @@ class Engine:
             lag_s=self._lag.lately_s,
             most_lag_s=self._lag.most_s,
             lanes=lanes,
+            lost=tuple(str(health.error) for pool in self._pools for health in pool.health.values() if health.error),
         )
 
     async def _join(self) -> None:

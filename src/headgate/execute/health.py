@@ -20,6 +20,8 @@ _FELL_SILENT_S: Final = 60.0
 _FEWEST_BROKEN: Final = 20
 _BROKEN_S: Final = 120.0
 
+_LEARN: Final = 0.1
+
 _BREAKS: Final[frozenset[FailureKind]] = frozenset({"connect", "dropped", "timeout", "transient", "overloaded"})
 """Failures that say something of the server, not of the request: no answer came, or a server's error."""
 
@@ -50,12 +52,24 @@ class Health:
         How errors call it.
     concurrency : int
         Attempts that may be under way at once.
+
+    Attributes
+    ----------
+    error : EndpointError or None
+        Why it cannot serve now; of one of several endpoints, which is asked again once in a while unless it is dead.
+    dead : bool
+        It will not serve this run any more.
+    latency_s : float or None
+        Moving average of what an attempt takes; only where there is a choice of endpoints.
     """
 
     def __init__(self, name: str, *, concurrency: int, circuit: Circuit | None = None) -> None:
         self.name = name
         self.circuit = circuit or Circuit(concurrency)
         self.budget = RetryBudget(concurrency)
+        self.error: EndpointError | None = None
+        self.dead = False
+        self.latency_s: float | None = None
         self._answered = False
         self._silent, self._silent_since = 0, 0.0
         self._broken, self._broken_since = 0, 0.0
@@ -75,8 +89,22 @@ class Health:
             return self._silence(outcome) or self._breakage(outcome)
         if self.circuit.succeeded(attempt):
             self._say("circuit closed")
-        self._answered, self._silent, self._broken = True, 0, 0
+        self._answered, self._silent, self._broken, self.error = True, 0, 0, None
         return None
+
+    def lose(self, error: EndpointError, failure: Failure) -> bool:
+        """Go on without the endpoint, as others serve its model; return whether that is news.
+
+        What was refused is dead. What cannot be reached, or gives nothing but errors, is probed by its circuit.
+        """
+        news = self.error is None
+        self.error, self.dead = error, ACTIONS[failure.kind].dead
+        self.circuit.trip()
+        return news
+
+    def took(self, seconds: float) -> None:
+        """Take in how long an attempt took."""
+        self.latency_s = seconds if self.latency_s is None else self.latency_s + _LEARN * (seconds - self.latency_s)
 
     def may_retry(self, failure: Failure) -> bool:
         """Say whether a failed attempt may be repeated soon; the budget pays, twice for what has held a place long."""

@@ -8,16 +8,21 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
+from headgate.errors import EndpointError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.budget import Budget, CostBound
 from headgate.execute.concurrency import Concurrency
 from headgate.execute.endpoint import Endpoint
 from headgate.execute.health import Health
 from headgate.execute.lanes import Lane
+from headgate.execute.leaders import Leaders
 from headgate.execute.queue import JobQueue, Ticket
 from headgate.execute.retry import ACTIONS, delay, may_be_billed
+from headgate.execute.reuse import Reuse
+from headgate.execute.routing import Route
 from headgate.execute.rows import cost_of, make_result
 from headgate.execute.statistics import LaneStatistics
 from headgate.execute.tokens import TokenEstimate
@@ -27,6 +32,7 @@ from headgate.result import Result
 
 _LOG: Final = logging.getLogger("headgate.engine")
 _NO_TOKENS: Final = (0.0, 0.0)
+_ROOM_S: Final = 0.5
 _SITE_OVERLOADED: Final = 529
 """Of all 5xx the one that asks for less at once, as 429 does."""
 
@@ -43,11 +49,17 @@ class Work:
     jobs : iterator of Job
         Pulled lazily, one at a time.
     endpoints : mapping of str to Endpoint
-        Model id to where it is served.
+        Model id to where it is served; of a model with several endpoints, the id of each place in this lane.
     concurrency : int
         Most attempts under way at once.
     prices : mapping of str to ModelPrice
-        Model id to what its tokens cost, where that is known.
+        Model id, or that of a place, to what its tokens cost, where that is known.
+    routes : mapping of str to Route
+        Model id to how its endpoints are chosen, for models that have several.
+    reuse : Reuse, optional
+        The response cache, and which of its answers are asked for anew.
+    leaders : Leaders, optional
+        Which long prefixes are not in the provider's cache yet.
     """
 
     models: tuple[str, ...]
@@ -56,6 +68,9 @@ class Work:
     lane: Lane
     concurrency: int = 64
     prices: Mapping[str, ModelPrice] = field(default_factory=dict[str, ModelPrice])
+    routes: Mapping[str, Route] = field(default_factory=dict[str, Route])
+    reuse: Reuse | None = None
+    leaders: Leaders | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +83,8 @@ class Counts:
         Of the answers whose cost is known.
     unpriced : int
         Answers whose cost is not.
+    cached : int
+        Answers of the response cache; they cost nothing, and their tokens do not count.
     """
 
     status: Counter[str] = field(default_factory=Counter[str])
@@ -78,6 +95,7 @@ class Counts:
     output_tokens: int = 0
     cost_usd: float = 0.0
     unpriced: int = 0
+    cached: int = 0
     moved_at: float = 0.0
     started_at: float = 0.0
 
@@ -119,6 +137,7 @@ class Pool:
             model: Health(f"model {model} at {endpoint.name}", concurrency=work.concurrency)
             for model, endpoint in work.endpoints.items()
         }
+        self._pools: Mapping[str, Pool] = dict.fromkeys(work.endpoints, self)
         self._sink, self._counts, self._generation, self._rng = sink, counts, generation, rng
         self._tokens = TokenEstimate()
         self._budget, self._bound = budget, CostBound(work.prices)
@@ -126,6 +145,13 @@ class Pool:
         self._active: dict[Ticket, None] = {}
         self._held = 0
         self.stopped = False
+
+    def join(self, pools: Mapping[str, Pool]) -> None:
+        """Let jobs go to pools that have other endpoints of their models, by the ids of the places."""
+        self._pools = pools
+        for route in self.work.routes.values():
+            for place in route.places:
+                self.queue.join(pools[place.id].queue)
 
     async def work_off(self) -> None:
         """Do jobs until none is left; one worker.
@@ -138,25 +164,63 @@ class Pool:
             Whatever the sink or the source of jobs raises.
         """
         queue, attempt = self.queue, self._attempt if self._budget is None else self._paid_attempt
+        if self.work.leaders is not None:
+            attempt = partial(self.work.leaders.lead, attempt)
+        routes, reuse = self.work.routes, self.work.reuse
         while not self.stopped and (ticket := queue.take_now() or await queue.take()) is not None:
-            health = self.health[ticket.job.model.id]
             if ticket.parked_at is not None:
                 ticket.unpark()
+            route = routes.get(ticket.job.model.id) if routes else None
+            if route is not None and not self._comes_here(ticket, route):
+                continue
+            if reuse is not None and not ticket.attempts and (answer := await reuse.look_up(ticket)) is not None:
+                await self._hand_over(ticket, answer)
+                continue
+            health = self.health[ticket.asked.model.id]
             outcome = await attempt(ticket, health) if health.circuit.admit(ticket) else None
             if outcome is None:
                 ticket.park()
-                queue.put_back(ticket, after_s=health.circuit.wait_s)
+                queue.put_back(ticket, after_s=0.0 if health.dead else health.circuit.wait_s)
                 continue
             if isinstance(outcome, Failure) and self._goes_on(ticket, outcome, health):
                 continue
+            if reuse is not None and isinstance(outcome, Answer):
+                reuse.keep(ticket, outcome)
             full = self._sink(self._result(ticket, outcome))
             queue.done()
             if full is not None:
                 await self._hold(full)
 
+    async def _hand_over(self, ticket: Ticket, answer: Answer) -> None:
+        """Hand over an answer of the cache; it moved no endpoint and cost nothing."""
+        self._counts.moved_at = time.monotonic()
+        full = self._sink(self._result(ticket, answer))
+        self.queue.done()
+        if full is not None:
+            await self._hold(full)
+
+    def _comes_here(self, ticket: Ticket, route: Route) -> bool:
+        """Choose the endpoint of a job's next attempt; hand the job over if that is another lane's."""
+        job, pools = ticket.job, self._pools
+        place = route.choose(job, pools)
+        if place is None:
+            ticket.park()
+            self.queue.put_back(ticket, after_s=route.wait_s(job, pools))
+            return False
+        ticket.direct(place, place if route.router is not None else route.home(job.index, job.prompt.name))
+        other = pools[place.id]
+        if other is self:
+            return True
+        ticket.park()
+        if other.queue.has_room:
+            other.queue.give(ticket)
+        else:
+            self.queue.put_back(ticket, after_s=_ROOM_S)
+        return False
+
     async def _paid_attempt(self, ticket: Ticket, health: Health) -> Answer | Failure | None:
         """Make an attempt for which the budget holds the most that it can cost."""
-        budget, asked, most_usd = self._budget, time.monotonic(), self._bound.usd(ticket.job)
+        budget, asked, most_usd = self._budget, time.monotonic(), self._bound.usd(ticket.asked)
         assert budget is not None
         reserved = await budget.reserve(most_usd)
         ticket.held_s += time.monotonic() - asked
@@ -165,7 +229,7 @@ class Pool:
         except BaseException:  # the run stops, and what is under way may be billed
             budget.settle(reserved, None)
             raise
-        cost_usd = 0.0 if outcome is None else self._cost_of(ticket.job, outcome, most_usd)
+        cost_usd = 0.0 if outcome is None else self._cost_of(ticket.asked, outcome, most_usd)
         ticket.settled_usd = (ticket.settled_usd or 0.0) + budget.settle(reserved, cost_usd)
         return outcome
 
@@ -185,7 +249,7 @@ class Pool:
 
     async def _attempt(self, ticket: Ticket, health: Health) -> Answer | Failure | None:
         """Make an attempt; None if the circuit opened while it waited for its turn."""
-        job, lane, gate = ticket.job, self.work.lane, self.gate
+        job, lane, gate = ticket.asked, self.work.lane, self.gate
         asked = time.monotonic()
         reserved = self._tokens.reserve(job) if lane.counts_tokens else _NO_TOKENS
         if not gate.try_enter():
@@ -213,10 +277,22 @@ class Pool:
         self._settle(job, outcome, reserved, episode)
         self._leave(ticket)
         error = health.note(ticket, outcome, first=ticket.attempts == 1)
-        if error is not None:
-            _LOG.error("endpoint dead", extra={"facts": {"lane": self.name, "message": str(error)}})
+        if ticket.place is not None:
+            health.took(ticket.latency_s)
+        if error is None:
+            return outcome
+        return self._lose(ticket, error, outcome, health)
+
+    def _lose(self, ticket: Ticket, error: EndpointError, outcome: Answer | Failure, health: Health) -> Failure | None:
+        """End the run with its endpoint, or go on if there are others: :meth:`Route.choose` says when none is left."""
+        assert isinstance(outcome, Failure)
+        facts = {"lane": self.name, "message": str(error)}
+        if ticket.place is None:
+            _LOG.error("endpoint dead", extra={"facts": facts})
             raise error
-        return outcome
+        if health.lose(error, outcome):
+            _LOG.warning("endpoint lost", extra={"facts": facts})
+        return None if health.dead else outcome
 
     def _leave(self, ticket: Ticket) -> None:
         self._active.pop(ticket, None)
@@ -242,7 +318,7 @@ class Pool:
 
     def _goes_on(self, ticket: Ticket, failure: Failure, health: Health) -> bool:
         """Put a failed job where it waits for its next attempt, if there is one."""
-        action, model = ACTIONS[failure.kind], ticket.job.model
+        action, model = ACTIONS[failure.kind], ticket.asked.model
         ticket.charged += action.charged
         wait_s = delay(failure, ticket.attempts, rng=self._rng)
         again = action.retry and ticket.charged < model.max_attempts and wait_s < ticket.left_s(time.monotonic())
@@ -259,12 +335,15 @@ class Pool:
         return again
 
     def _result(self, ticket: Ticket, outcome: Answer | Failure) -> Result:
-        endpoint, counts = self.work.endpoints[ticket.job.model.id], self._counts
-        price = self.work.prices.get(ticket.job.model.id)
+        endpoint, counts = self.work.endpoints[ticket.asked.model.id], self._counts
+        price = self.work.prices.get(ticket.asked.model.id)
         result = make_result(ticket, outcome, endpoint, price=price, generation=self._generation, now=counts.moved_at)
         counts.status[result.status] += 1
         if result.status == "error":
             counts.errors[result.error_kind or "unknown"] += 1
+        if result.cache_hit:
+            counts.cached += 1
+            return result
         counts.input_tokens += result.input_tokens or 0
         counts.output_tokens += result.output_tokens or 0
         if result.cost_usd is not None:
@@ -285,6 +364,11 @@ class Pool:
     def name(self) -> str:
         """How logs call the lane: its models."""
         return "+".join(self.work.models)
+
+    @property
+    def in_flight(self) -> int:
+        """Attempts under way."""
+        return len(self._active)
 
     def close(self) -> None:
         """Drop the timers; nobody works any more."""

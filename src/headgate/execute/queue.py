@@ -7,9 +7,14 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from headgate.plan import Job
+
+if TYPE_CHECKING:
+    from headgate.execute.routing import Place
 
 _TIMER_S: Final = 0.001
 """uvloop rounds timers to milliseconds: one that fires early would find nothing due."""
@@ -39,14 +44,24 @@ class Ticket:
         What its attempts took from the run's cap; None without one.
     parked_at : float, optional
         From when on it is held back now.
+    asked : Job
+        As it is sent: to one of several endpoints, its model is the one at that place.
+    place, home : Place, optional
+        Where it goes of several endpoints, and where it went first of all.
+    reuse : {"", "hit", "redrawn"}
+        Whether its answer came from the cache, or is a new one although the cache had one.
     """
 
     __slots__ = (
-        "attempts", "busy_s", "charged", "held_s", "job", "latency_s", "parked_at", "pulled", "sent",
-        "settled_usd", "started_at",
+        "asked", "attempts", "busy_s", "charged", "held_s", "home", "job", "latency_s", "parked_at", "place", "pulled",
+        "reuse", "sent", "settled_usd", "started_at",
     )  # fmt: skip
 
     def __init__(self, job: Job) -> None:
+        self.asked = job
+        self.place: Place | None = None
+        self.home: Place | None = None
+        self.reuse = ""
         self.job, self.pulled, self.started_at = job, time.monotonic(), time.time_ns() // 1000
         self.attempts, self.charged = 0, 0
         self.sent = self.busy_s = self.latency_s = self.held_s = 0.0
@@ -63,6 +78,12 @@ class Ticket:
             self.held_s += time.monotonic() - self.parked_at
             self.parked_at = None
 
+    def direct(self, place: Place, home: Place) -> None:
+        """Let the next attempt go to one of several endpoints."""
+        if self.place is not place:
+            self.place, self.home = place, self.home or home
+            self.asked = msgspec.structs.replace(self.job, model=place.model)
+
     def start(self, asked: float, sent: float) -> None:
         """Start an attempt that had asked its lane and goes out now."""
         self.attempts, self.sent = self.attempts + 1, sent
@@ -76,6 +97,19 @@ class Ticket:
     def left_s(self, now: float) -> float:
         """Return what is left of the job's deadline."""
         return self.job.model.deadline_s - (now - self.pulled - self.held_s)
+
+
+class _Family:
+    """Queues whose jobs may move from one to another, and which end together."""
+
+    __slots__ = ("open", "queues")
+
+    def __init__(self, *queues: JobQueue) -> None:
+        self.open, self.queues = 0, queues
+
+    @property
+    def finished(self) -> bool:
+        return not self.open and all(queue.exhausted for queue in self.queues)
 
 
 class JobQueue:
@@ -95,9 +129,9 @@ class JobQueue:
         self._deferred: deque[tuple[float, Ticket]] = deque()
         self._idle: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self._open = 0
+        self._family = _Family(self)
         self._count = 0
-        self._exhausted = False
+        self.exhausted = False
 
     @property
     def in_backoff(self) -> int:
@@ -118,18 +152,30 @@ class JobQueue:
     @property
     def finished(self) -> bool:
         """Whether every job was pulled and is done."""
-        return self._exhausted and self._open == 0
+        return self._family.finished
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a job of another queue may come."""
+        return len(self._retries) < self._capacity
+
+    def join(self, other: JobQueue) -> None:
+        """Let jobs move between two queues, before any is taken: neither ends before the other."""
+        if other._family is not self._family:
+            family = _Family(*self._family.queues, *other._family.queues)
+            for queue in family.queues:
+                queue._family = family  # noqa: SLF001
 
     def take_now(self) -> Ticket | None:
         """Return the next job to attempt if there is one now."""
         if self._retries and (ticket := self._due()) is not None:
             return ticket
         while True:
-            if not self._exhausted and len(self._retries) < self._capacity and len(self._deferred) < self._capacity:
+            if not self.exhausted and len(self._retries) < self._capacity and len(self._deferred) < self._capacity:
                 if (job := next(self._jobs, None)) is not None:
-                    self._open += 1
+                    self._family.open += 1
                     return Ticket(job)
-                self._exhausted = True
+                self.exhausted = True
             if not self._deferred:
                 return None
             due, ticket = self._deferred.popleft()
@@ -140,7 +186,8 @@ class JobQueue:
     async def take(self) -> Ticket | None:
         """Return the next job to attempt; None when all are done."""
         while (ticket := self.take_now()) is None:
-            if self._open == 0:
+            if self._family.finished:
+                self._end()
                 return None
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(waiter)
@@ -153,6 +200,11 @@ class JobQueue:
         self._push(time.monotonic() + after_s, ticket)
         self._arm()
 
+    def give(self, ticket: Ticket) -> None:
+        """Take over a job of a queue that was joined."""
+        self._push(time.monotonic(), ticket)
+        self._wake()
+
     def defer(self, ticket: Ticket, *, after_s: float) -> None:
         """Let a job be attempted again when no new job is left, and not before some seconds have passed."""
         self._deferred.append((time.monotonic() + after_s, ticket))
@@ -160,16 +212,21 @@ class JobQueue:
 
     def done(self) -> None:
         """Say that a job taken is finished."""
-        self._open -= 1
-        if self._idle:
-            while self._idle and self._open == 0:
-                self._wake()
+        self._family.open -= 1
+        if not self._family.open:
+            self._end()
 
     def close(self) -> None:
         """Drop the timer; nobody takes any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _end(self) -> None:
+        """Wake all that are idle, here and in joined queues: perhaps nothing is left to do."""
+        for queue in self._family.queues:
+            while queue._idle:  # noqa: SLF001 - of this class
+                queue._wake()  # noqa: SLF001
 
     def _push(self, due: float, ticket: Ticket) -> None:
         self._count += 1
@@ -182,7 +239,7 @@ class JobQueue:
         ticket = heapq.heappop(self._retries)[2]
         if self._idle:
             self._arm()
-            if not self._exhausted or self._deferred:
+            if not self.exhausted or self._deferred:
                 self._wake()  # a place is free for another job
         return ticket
 

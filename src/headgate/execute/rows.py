@@ -7,6 +7,7 @@ from typing import Final
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import Endpoint
 from headgate.execute.queue import Ticket
+from headgate.execute.reuse import mark_redrawn
 from headgate.prices import ModelPrice
 from headgate.result import Result
 
@@ -38,8 +39,9 @@ def make_result(
         in the middle makes no job end before it began.
     """
     job = ticket.job
-    item, prompt, model = job.item, job.prompt, job.model
+    item, prompt, model, place = job.item, job.prompt, job.model, ticket.place
     answer, failure = (_NO_ANSWER, outcome) if isinstance(outcome, Failure) else (outcome, None)
+    hit = ticket.reuse == "hit"
     cost_usd = None if price is None else cost_of(answer, price)
     started_at, elapsed_s, ttfb_s = ticket.started_at, now - ticket.pulled, outcome.ttfb_s
     # In the order of the fields: 38 of them by name cost three times as much.
@@ -49,8 +51,8 @@ def make_result(
         prompt.name,
         prompt.digest,
         model.id,
-        model.provider,
-        endpoint.name,
+        model.provider if place is None else place.model.provider,
+        endpoint.name if place is None else place.name,
         job.seed,
         answer.status if failure is None else "error",
         started_at,
@@ -69,20 +71,21 @@ def make_result(
         answer.cache_write_tokens,
         answer.reasoning_tokens,
         cost_usd,
-        ticket.settled_usd,
-        int(1e4 * ticket.latency_s + 0.5) / 1e4,
+        0.0 if hit else ticket.settled_usd,
+        None if hit else int(1e4 * ticket.latency_s + 0.5) / 1e4,
         None if ttfb_s is None else int(1e4 * ttfb_s + 0.5) / 1e4,
         int(1e4 * (elapsed_s - ticket.busy_s) + 0.5) / 1e4,  # queued_s
         ticket.attempts,
         answer.served_model,
-        False,  # fallback
-        False,  # cache_hit
+        answer.fallback or place is not ticket.home,
+        hit,
         generation,
         answer.request_id,
         answer.system_fingerprint,
         answer.tool_calls_json,
-        None,  # metadata_json
+        answer.metadata_json if ticket.reuse != "redrawn" else mark_redrawn(answer.metadata_json),
         endpoint.api_version,
-        endpoint.dropped(job),
+        endpoint.dropped(ticket.asked),
         answer.logprobs_json,
+        None if place is None else place.substitute,
     )

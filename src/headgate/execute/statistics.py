@@ -70,6 +70,10 @@ class EngineStatistics:
         Seconds since an attempt last ended.
     lag_s, most_lag_s : float
         How late the event loop is at its timers: lately, and at the worst.
+    cached : int
+        Answers of the response cache: no attempts, no tokens, no cost.
+    lost : tuple of str
+        Why endpoints do not serve now, of models that others serve meanwhile.
     """
 
     elapsed_s: float
@@ -91,6 +95,8 @@ class EngineStatistics:
     lag_s: float = 0.0
     most_lag_s: float = 0.0
     lanes: tuple[LaneStatistics, ...] = ()
+    lost: tuple[str, ...] = ()
+    cached: int = 0
 
     @property
     def done(self) -> int:

@@ -86,8 +86,8 @@ def _files(suite: Suite) -> Iterator[tuple[str, str]]:
             if isinstance(value, str):
                 yield f"scorers.{scorer.name}", _module(value) if key == "call" else value
     for model in suite.models:
-        if isinstance(model.call, str):
-            yield f"models.{model.id}", _module(model.call)
+        named = [name for name in (model.call, model.route) if isinstance(name, str) and ":" in name]
+        yield from ((f"models.{model.id}", _module(name)) for name in named)
 
 
 def _module(call: str) -> str:

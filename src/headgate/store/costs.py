@@ -17,12 +17,12 @@ from headgate.store.index import read_columns, superseded
 from headgate.store.layout import RunFolder
 from headgate.store.schema import RESULTS, conform, is_answer
 
-_COLUMNS: Final = pa.schema([RESULTS.field(name) for name in ("status", "cost_usd", "settled_usd")])
+_COLUMNS: Final = pa.schema([RESULTS.field(name) for name in ("status", "cost_usd", "settled_usd", "cache_hit")])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Sums over the rows of a run, in US dollars.
+    """Sums over the rows of a run, in US dollars; answers of the response cache cost it nothing.
 
     Attributes
     ----------
@@ -55,7 +55,10 @@ def sum_costs(files: RunFolder) -> Costs:
         kept = np.ones(table.num_rows, np.bool_)
         kept[lost] = False
         for batch in table.filter(make_mask(kept)).to_batches():
-            status, cost, taken = conform(batch, schema=_COLUMNS).columns
+            status, cost, taken, hit = conform(batch, schema=_COLUMNS).columns
+            # A cached answer was paid for by another run.
+            paid = pc.call_function("invert", [pc.call_function("coalesce", [hit, pa.scalar(False)])])
+            status, cost, taken = (pc.call_function("filter", [column, paid]) for column in (status, cost, taken))
             known.append(_sum(cost))
             settled.append(_sum(pc.call_function("coalesce", [taken, cost])))
             priced += len(cost) - cost.null_count

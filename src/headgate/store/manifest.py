@@ -96,7 +96,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     merged : list of str
         Ids of the runs that this one was merged from, in the order of their shards.
     prices : dict
-        Model id to the price that costs were computed with; null where none was known, or shards had different ones.
+        Model id, or that of a place, to the price that costs were computed with; null where none was known, or shards
+        had different ones.
     """
 
     schema: int = SCHEMA_VERSION
@@ -190,8 +191,8 @@ def suite_json(suite: Suite) -> dict[str, Any]:
     declared: dict[str, Any] = suite.model_dump(mode="json", fallback=callable_name, exclude=inline, warnings=False)
     if suite.items.rows is not None:
         declared["items"]["rows"] = []
-    for model in declared["models"]:
-        model["base_url"] = None if model["base_url"] is None else hide_login(model["base_url"])
+    for place in (place for model in declared["models"] for place in (model, *model["endpoints"])):
+        place["base_url"] = None if place["base_url"] is None else hide_login(place["base_url"])
     return declared
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from headgate.identity import digest
 from headgate.suite.declaration import Declaration
+from headgate.suite.endpoint import Endpoint, RouteName
 from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, repeated, unknown
@@ -32,6 +33,7 @@ __all__ = [
     "Compare",
     "Contains",
     "ContentPart",
+    "Endpoint",
     "ExactMatch",
     "Faults",
     "Gate",
@@ -235,6 +237,26 @@ class Model(Part):
     timeout_s: float = Field(120.0, gt=0, description="Deadline of one attempt in seconds")
     max_attempts: int = Field(6, ge=1, le=100, description="HTTP tries per job")
     deadline_s: float = Field(900.0, gt=0, description="Deadline of one job over all attempts in seconds")
+    endpoints: list[Endpoint] = Field(
+        default_factory=list[Endpoint], description="Places that serve this very model, where there are several"
+    )
+    route: str | SkipJsonSchema[Callable[..., Any]] = Field(
+        "fallback",
+        description="Which endpoint a job goes to: fallback (the first that works), primary (the first, always), "
+        "weighted (by its item's hash), cost_first, or 'module:function'",
+    )
+    route_seed: int = Field(1, ge=0, description="route weighted: another seed deals the items out anew")
+    allow_substitution: bool = Field(False, description="Whether endpoints may name a `substitute`, another model")
+    prefix_order: Literal["auto", "off"] = Field(
+        "auto", description="Whether the first request with a long prefix goes ahead, so that the others find it cached"
+    )
+
+    @field_validator("route")
+    @classmethod
+    def _known_route(cls, value: str | Callable[..., Any]) -> str | Callable[..., Any]:
+        if isinstance(value, str) and value not in get_args(RouteName) and ":" not in value:
+            raise ValueError(f"is none of {', '.join(get_args(RouteName))}, and no 'module:function'")
+        return value
 
     @field_validator("params")
     @classmethod
@@ -255,6 +277,9 @@ class Model(Part):
             raise ValueError("`call` goes with provider python, and provider python needs it")
         if self.simulate is not None and self.provider != "simulated":
             raise ValueError("`simulate` goes with provider simulated")
+        if self.endpoints:
+            self._check_endpoints()
+            return self
         if self.provider in _HOMELESS and self.base_url is None:
             raise ValueError(f"provider {self.provider} needs `base_url`")
         if self.api_version is not None and self.provider not in _VERSIONED:
@@ -264,6 +289,51 @@ class Model(Part):
         if self.base_url is not None and not re.match(r"^https?://[^/\s]+", self.base_url):
             raise ValueError("`base_url` is not an http(s) URL")  # not repeated: it may hold a password
         return self
+
+    def _check_endpoints(self) -> None:
+        """Refuse what makes no set of places that serve one model."""
+        if self.provider == "python":
+            raise ValueError("a callable has no `endpoints`")
+        if self.base_url is not None or self.api_key is not None or self.price is not None:
+            raise ValueError("with `endpoints`, `base_url`, `api_key` and `price` stand in each of them")
+        names = [endpoint.name for endpoint in self.endpoints]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two endpoints are called {name!r}")
+        strangers = [endpoint for endpoint in self.endpoints if endpoint.substitute is not None]
+        if strangers and not self.allow_substitution:
+            raise ValueError(
+                f"endpoint {strangers[0].name!r} is another model, {strangers[0].substitute!r}: "
+                "say `allow_substitution: true`, or leave it out"
+            )
+        if len(strangers) == len(self.endpoints):
+            raise ValueError("no endpoint serves the model itself: all are substitutes")
+        for endpoint in self.endpoints:
+            if endpoint.provider == "python":
+                raise ValueError(f"endpoint {endpoint.name!r}: a callable is no endpoint")
+            try:
+                Model.model_validate(self._fields_at(endpoint))
+            except ValidationError as error:
+                said = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"endpoint {endpoint.name!r}: {said}") from None
+
+    def _fields_at(self, endpoint: Endpoint) -> dict[str, Any]:
+        own = {name: getattr(self, name) for name in self.model_fields_set - {"endpoints", "route"}}
+        given = {name: getattr(endpoint, name) for name in ("base_url", "api_key", "price")}
+        where = {"provider": endpoint.provider or self.provider, "model": endpoint.model or self.name}
+        given["api_version"] = endpoint.api_version or (
+            self.api_version if where["provider"] == self.provider else None
+        )
+        return {**own, **given, **where, "simulate": self.simulate if where["provider"] == "simulated" else None}
+
+    @property
+    def places(self) -> tuple[Model, ...]:
+        """The model at each of its endpoints, with an id of its own such as ``small@azure``; itself without any."""
+        if not self.endpoints:
+            return (self,)
+        made = [Model.model_validate(self._fields_at(endpoint)) for endpoint in self.endpoints]
+        ids = [f"{self.id}@{endpoint.name}" for endpoint in self.endpoints]
+        return tuple(model.model_copy(update={"id": name}) for model, name in zip(made, ids, strict=True))
 
     @property
     def name(self) -> str:
@@ -535,6 +605,11 @@ class Suite(Declaration):
     budget: Budget = Field(Budget.model_construct(), description="What a run may spend")
     store: Store = Field(Store.model_construct(), description="What a run keeps of what models say")
 
+    @property
+    def places(self) -> list[Model]:
+        """All models at all of their endpoints; see :attr:`Model.places`."""
+        return [place for model in self.models for place in model.places]
+
     @field_validator("items", mode="before")
     @classmethod
     def _short_items(cls, value: Any) -> Any:
@@ -572,9 +647,10 @@ class Suite(Declaration):
     def _unresolved(self) -> Iterator[Problem]:
         models = [model.id for model in self.models]
         metrics = [*(scorer.name for scorer in self.scorers), *BUILTIN_METRICS]
+        places = [place.id for place in self.places]
         for index, lane in enumerate(self.lanes):
             for place, name in enumerate(lane.models):
-                yield from unknown(("lanes", index, "models", place), name, models)
+                yield from unknown(("lanes", index, "models", place), name, list(dict.fromkeys([*models, *places])))
         for side in ("baseline", "candidate") if self.compare else ():
             arm: Arm = getattr(self.compare, side)
             yield from unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
