@@ -188,6 +188,10 @@ class Prompt:
         plain = (canonical_form(part.source, self.language) is not None for part in self._parts)
         return tuple("" if is_plain else cut[self.language] for is_plain in plain)
 
+    @cached_property
+    def _has_parts(self) -> bool:
+        return any(not isinstance(content, str) for _, content in self.messages)
+
     @property
     def _parts(self) -> Iterator[MessagePart]:
         return (part for _, content in self.messages for part in _parts(content))
@@ -217,9 +221,9 @@ class Prompt:
         [{'role': 'system', 'content': 'Be kind.'}]
         """
         values = {**self.defaults, **variables} if self.defaults else variables
-        filled: list[dict[str, Any]] = []
-        if any(not isinstance(content, str) for _, content in self.messages):
+        if self._has_parts:
             return self._fill_parts(values, row, load)
+        filled: list[dict[str, Any]] = []
         for (role, _), template, cut in zip(self.messages, self.templates, self._cuts, strict=True):
             if isinstance(template, HandlebarsTemplate):
                 found = template.messages(values, role=role, row=row)
