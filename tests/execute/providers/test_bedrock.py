@@ -9,7 +9,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.validate import ParamValidator
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.errors import ConfigError
@@ -325,6 +325,7 @@ def test_what_is_no_answer_is_tried_again(body: bytes):
     assert failure(body).kind == "bad_response"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([200, 400, 429, 500]))
 def test_no_body_breaks_it(body: bytes, status: int):
     assert isinstance(decode(response(body, status=status)), Answer | Failure)

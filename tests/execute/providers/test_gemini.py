@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.errors import ConfigError
@@ -342,6 +342,7 @@ def test_an_error_inside_a_200():
     assert failure(error(429, "RESOURCE_EXHAUSTED")).kind == "rate_limit"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([200, 400, 429, 500]))
 def test_no_body_breaks_it(body: bytes, status: int):
     assert isinstance(decode(response(body, status=status)), Answer | Failure)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.errors import ConfigError
@@ -198,6 +198,7 @@ def test_what_is_no_answer_is_tried_again(body: bytes):
     assert failure(body).kind == "bad_response"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.sampled_from([200, 400, 429, 500]))
 def test_no_body_breaks_it(body: bytes, status: int):
     assert isinstance(decode(response(body, status=status)), Answer | Failure)

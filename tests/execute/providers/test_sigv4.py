@@ -9,7 +9,7 @@ from urllib.parse import quote
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Theirs
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headgate.execute.providers.sigv4 import Credentials, sign
@@ -26,6 +26,7 @@ HOSTS = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     host=HOSTS,
     name=NAMES,

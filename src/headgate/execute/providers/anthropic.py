@@ -70,25 +70,24 @@ class Messages:
     ----------
     api_version : str, optional
         One of :data:`VERSIONS`.
-
-    Raises
-    ------
-    ConfigError
-        If it is none of them.
     """
 
     sends_seed = False
 
     def __init__(self, *, api_version: str | None = None) -> None:
         self.api_version = api_version or VERSIONS[0]
-        if self.api_version not in VERSIONS:
-            mend = f"use one of {', '.join(VERSIONS)}"
-            raise ConfigError(
-                "is no version of Anthropic's API", field="api_version", value=self.api_version, mend=mend
-            )
 
     def form(self, model: Model, prompt: Prompt) -> Form:
-        """Return what the requests of a prompt to a model share."""
+        """Return what the requests of a prompt to a model share.
+
+        Raises
+        ------
+        ConfigError
+            If the version is none, or the API does not take a parameter.
+        """
+        if self.api_version not in VERSIONS:
+            field, mend = f"models.{model.id}.api_version", f"use one of {', '.join(VERSIONS)}"
+            raise ConfigError("is no version of Anthropic's API", field=field, value=self.api_version, mend=mend)
         untaken = _UNTAKEN
         if self.api_version != VERSIONS[-1]:
             reason = f"version {self.api_version} of Anthropic's API has none; `api_version: '{VERSIONS[-1]}'` has"
