@@ -101,7 +101,7 @@ def test_run_prints_facts_as_json_and_resumes(runs):
     ran = call("run", runs / "equal.json", "--out", runs / "equal", "--json")
     assert json.loads(ran.stdout) == {
         "run": str(runs / "equal"), "planned": 480, "counts": {"ok": 480, "error": 0, "refused": 0}, "cost_usd": None,
-        "unpriced": 480,
+        "unpriced": 480, "lost": [],
     }  # fmt: skip
 
 
