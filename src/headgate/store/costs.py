@@ -62,7 +62,7 @@ def sum_costs(files: RunFolder) -> Costs:
         for batch in table.filter(make_mask(kept)).to_batches():
             status, cost, taken, hit, *tokens = conform(batch, schema=_COLUMNS).columns
             # A cached answer was paid for by another run.
-            paid = pc.call_function("invert", [pc.call_function("coalesce", [hit, pa.scalar(False)])])
+            paid = pc.call_function("invert", [hit])
             status, cost, taken = (pc.call_function("filter", [column, paid]) for column in (status, cost, taken))
             used += sum(int(_sum(pc.call_function("filter", [column, paid]))) for column in tokens)
             known.append(_sum(cost))
