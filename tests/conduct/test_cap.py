@@ -315,3 +315,47 @@ def test_a_gate_on_cost_without_a_price_passes_nothing(tmp_path):
     verdict = hg.gate(hg.run(suite(price=None, gates=gates), out=tmp_path / "run"))
     assert (verdict.verdict, verdict.exit_code) == ("invalid", 3)
     assert "cost_usd" in str(verdict)
+
+
+# Tokens
+
+
+def tokens_of(run):
+    return hg.scan(run).select(pl.col("input_tokens").sum() + pl.col("output_tokens").sum()).collect().item()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_cap_of_tokens_is_not_crossed_and_the_run_resumes(tmp_path, share):
+    whole = tokens_of(hg.run(suite(price=None), out=tmp_path / "free"))
+    cap = int(share * whole)
+    with pytest.raises(Interrupted, match=r"the cap of [\d,]+ tokens is reached, raise it to go on") as caught:
+        hg.run(suite(price=None, budget={"max_tokens": cap}), out=tmp_path / "run")
+    assert f"{cap:,} tokens" in str(caught.value)
+    assert 0 < tokens_of(tmp_path / "run") <= cap
+    run = hg.run(suite(price=None, budget={"max_tokens": 10 * whole}), out=tmp_path / "run")
+    assert (run.done, tokens_of(run)) == (80, whole)
+
+
+def test_what_earlier_calls_took_counts_against_it(tmp_path):
+    hg.run(suite(price=None), out=tmp_path / "run", limit=20)
+    taken = tokens_of(tmp_path / "run")
+    with pytest.raises(Interrupted, match=r"40 of 80 jobs done"):
+        hg.run(suite(price=None, budget={"max_tokens": taken}), out=tmp_path / "run")
+
+
+def test_money_and_tokens_hold_together(tmp_path):
+    whole, tokens = whole_cost(tmp_path), tokens_of(tmp_path / "free")
+    for name, budget in (
+        ("money", {"max_cost_usd": 0.5 * whole, "max_tokens": 10 * tokens}),
+        ("tokens", {"max_cost_usd": 10 * whole, "max_tokens": tokens // 2}),
+    ):
+        with pytest.raises(Interrupted, match=r"the cap of"):
+            hg.run(suite(budget=budget), out=tmp_path / name)
+        assert tokens_of(tmp_path / name) <= budget["max_tokens"]
+        assert spent(tmp_path / name) <= budget["max_cost_usd"]
+
+
+def test_a_cap_of_tokens_needs_a_limit_of_the_output(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing limits what 'm' brings .*max_tokens\)"):
+        hg.run(suite(price=None, params={}, budget={"max_tokens": 100}), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -49,7 +49,7 @@ class Meter:
 
     def __init__(self, cap: float, *, spent: float = 0.0) -> None:
         self.calls = 0
-        self.budget = Budget(cap, spent_usd=spent, on_used_up=self.note)
+        self.budget = Budget(cap, spent=spent, on_used_up=self.note)
 
     def note(self) -> None:
         self.calls += 1
@@ -72,7 +72,7 @@ def test_spent_and_reserved_never_cross_the_cap_under_any_interleaving(data):
         late: list[int] = []
 
         def inside() -> bool:
-            return before >= cap or budget.spent_usd + budget.reserved_usd <= cap + 1e-11  # sums of floats, in dollars
+            return before >= cap or budget.spent + budget.reserved <= cap + 1e-11  # sums of floats, in dollars
 
         async def let_them_move() -> None:
             for _ in range(4):  # one cancelled, the next let in, and on its way
@@ -104,12 +104,12 @@ def test_spent_and_reserved_never_cross_the_cap_under_any_interleaving(data):
             await let_them_move()
             assert inside()
         assert not late  # nobody is let in when the money is used up
-        assert (budget.reserved_usd, meter.calls) == (0.0, int(budget.used_up))
+        assert (budget.reserved, meter.calls) == (0.0, int(budget.used_up))
         assert budget.used_up or not budget.waiting  # nobody is forgotten
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        assert budget.reserved_usd == 0.0
+        assert budget.reserved == 0.0
 
     virtually(main())
 
@@ -121,11 +121,11 @@ def test_what_does_not_fit_waits_for_what_is_in_flight_and_goes_first():
         first = await budget.reserve(0.6)
         large, small = (asyncio.ensure_future(budget.reserve(usd)) for usd in (0.5, 0.1))
         await asyncio.sleep(0)
-        assert (large.done(), small.done(), budget.waiting, budget.next_usd) == (False, False, 2, 0.5)
+        assert (large.done(), small.done(), budget.waiting, budget.following) == (False, False, 2, 0.5)
         budget.settle(first, 0.3)
         await asyncio.sleep(0)
         assert (large.done(), small.done(), meter.calls) == (True, True, 0)
-        assert (budget.spent_usd, budget.reserved_usd) == (pytest.approx(0.3), pytest.approx(0.6))
+        assert (budget.spent, budget.reserved) == (pytest.approx(0.3), pytest.approx(0.6))
 
     asyncio.run(main())
 
@@ -155,7 +155,7 @@ def test_a_thousand_small_sums_are_exact():
         assert not meter.calls
         for amount in amounts:
             meter.budget.settle(amount, 0.1)
-        assert (meter.budget.spent_usd, meter.budget.reserved_usd) == (100.0, 0.0)
+        assert (meter.budget.spent, meter.budget.reserved) == (100.0, 0.0)
 
     asyncio.run(main())
 
@@ -194,11 +194,11 @@ def run(works: list[Work], cap: float, *, spent: float = 0.0) -> tuple[list[Resu
     results: list[Result] = []
 
     async def main() -> Budget:
-        budget = Budget(cap, spent_usd=spent, on_used_up=lambda: engine.stop())  # noqa: PLW0108 - it comes later
+        budget = Budget(cap, spent=spent, on_used_up=lambda: engine.stop())  # noqa: PLW0108 - it comes later
         engine = Engine(works, sink=results.append, rng=random.Random(1), budget=budget)
         await engine.run()
         statistics = engine.statistics()
-        assert (statistics.max_cost_usd, statistics.spent_usd) == (cap, budget.spent_usd)
+        assert (statistics.max_cost_usd, statistics.spent_usd) == (cap, budget.spent)
         return budget
 
     return results, throughout(main())
@@ -219,9 +219,9 @@ def test_as_many_are_asked_as_the_cap_is_sure_to_pay_for(concurrency):
     cap = 100 * COST
     results, budget = run([work(endpoint, jobs(1000, model=MODEL), concurrency=concurrency)], cap)
     assert len(results) == len(endpoint.calls)
-    assert budget.spent_usd == pytest.approx(len(results) * COST)
-    assert budget.spent_usd <= cap < budget.spent_usd + MOST
-    assert (budget.reserved_usd, budget.used_up) == (0.0, True)
+    assert budget.spent == pytest.approx(len(results) * COST)
+    assert budget.spent <= cap < budget.spent + MOST
+    assert (budget.reserved, budget.used_up) == (0.0, True)
     assert {(result.cost_usd, result.status) for result in results} == {(COST, "ok")}
 
 
@@ -230,15 +230,15 @@ def test_one_cap_holds_over_all_lanes():
     endpoints = [takes(seconds, lambda job, number: ANSWER) for seconds in (0.01, 0.05)]
     works = [work(endpoints[0], jobs(500, model=MODEL)), work(endpoints[1], jobs(500, model=other), model=other)]
     results, budget = run(works, 60 * COST)
-    assert budget.spent_usd == pytest.approx(len(results) * COST)
-    assert budget.spent_usd <= 60 * COST < budget.spent_usd + MOST
+    assert budget.spent == pytest.approx(len(results) * COST)
+    assert budget.spent <= 60 * COST < budget.spent + MOST
     assert set(Counter(result.model for result in results)) == {"small", "other"}
 
 
 def test_a_cap_that_all_fits_into_changes_nothing():
     results, budget = run([work(takes(0.1, lambda job, number: ANSWER), jobs(50, model=MODEL))], 10.0)
     assert (len(results), budget.used_up) == (50, False)
-    assert sum(result.settled_usd for result in results) == pytest.approx(budget.spent_usd)
+    assert sum(result.settled_usd for result in results) == pytest.approx(budget.spent)
 
 
 def test_what_was_spent_before_counts():
@@ -269,7 +269,7 @@ def test_each_attempt_of_a_job_reserves_and_a_failed_one_settles_by_what_may_be_
     expected = COST + (2 * MOST if billed else 0.0)
     assert (result.attempts, result.cost_usd) == (3, COST)
     assert result.settled_usd == pytest.approx(expected)
-    assert budget.spent_usd == pytest.approx(expected)
+    assert budget.spent == pytest.approx(expected)
 
 
 def test_retries_stop_at_the_cap_too():
@@ -278,7 +278,7 @@ def test_retries_stop_at_the_cap_too():
     model = a_model(params={"max_tokens": 100}, max_attempts=40)
     results, budget = run([work(endpoint, jobs(5, model=model), model=model)], 20.5 * MOST)
     assert len(endpoint.calls) == 20
-    assert budget.spent_usd == pytest.approx(20 * MOST)
+    assert budget.spent == pytest.approx(20 * MOST)
     assert results == []
 
 
@@ -286,19 +286,19 @@ def test_an_answer_that_does_not_tell_its_usage_settles_at_its_reservation():
     results, budget = run([work(takes(0.01, lambda job, number: Answer(output="x")), jobs(3, model=MODEL))], 1.0)
     assert {result.cost_usd for result in results} == {None}
     assert [result.settled_usd for result in results] == pytest.approx([MOST] * 3)
-    assert budget.spent_usd == pytest.approx(3 * MOST)
+    assert budget.spent == pytest.approx(3 * MOST)
 
 
 def test_a_prompt_that_a_filter_stops_costs_nothing():
     filtered = Answer(output="no", status="refused", http_status=400, stop_reason="content_filter")
     results, budget = run([work(takes(0.01, lambda job, number: filtered), jobs(3, model=MODEL))], 1.0)
-    assert ({result.settled_usd for result in results}, budget.spent_usd) == ({0.0}, 0.0)
+    assert ({result.settled_usd for result in results}, budget.spent) == ({0.0}, 0.0)
 
 
 def test_more_than_was_reserved_counts_and_is_said_once(caplog):
     greedy = Answer(output="x", input_tokens=10**6, output_tokens=10**6)
     results, budget = run([work(takes(0.01, lambda job, number: greedy), jobs(20, model=MODEL), concurrency=1)], 20.0)
-    assert budget.spent_usd == pytest.approx(11.0 * len(results))
+    assert budget.spent == pytest.approx(11.0 * len(results))
     assert len(results) == 2
     assert budget.used_up
     (said,) = [record.facts["message"] for record in caplog.records if record.message == "reservation exceeded"]

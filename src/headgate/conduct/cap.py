@@ -40,10 +40,11 @@ def check_cap(suite: Suite, prompts: Sequence[Prompt], prices: Mapping[str, Mode
     ConfigError
         If a model has no price, or nothing limits its output.
     """
-    if suite.budget.max_cost_usd is None:
+    caps = [name for name in ("max_cost_usd", "max_tokens") if getattr(suite.budget, name) is not None]
+    if not caps:
         return
     for index, model in enumerate(suite.models):
-        told = (found for place in model.places for found in _unbounded(place, prompts, prices.get(place.id)))
+        told = (found for place in model.places for found in _unbounded(place, prompts, prices.get(place.id), caps))
         for field, problem, mend in told:
             raise ConfigError(
                 problem,
@@ -54,33 +55,58 @@ def check_cap(suite: Suite, prompts: Sequence[Prompt], prices: Mapping[str, Mode
             )
 
 
-def _unbounded(model: Model, prompts: Sequence[Prompt], price: ModelPrice | None) -> Iterator[tuple[str, str, str]]:
-    name = f"the price of {model.id!r} is not known, and the run has a cap (max_cost_usd)"
-    if price is None:
+def _unbounded(
+    model: Model, prompts: Sequence[Prompt], price: ModelPrice | None, caps: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    if price is None and "max_cost_usd" in caps:
+        name = f"the price of {model.id!r} is not known, and the run has a cap (max_cost_usd)"
         mend = "declare input_usd_per_million and output_usd_per_million, both 0 where it costs nothing"
         yield "price", name, mend
     for prompt in prompts:
         if output_limit({**prompt.params, **model.params}) is None:
             said = f"nothing limits what {model.id!r} brings for prompt {prompt.name!r}, and the run has a cap"
-            yield "params", f"{said} (max_cost_usd)", "declare max_tokens, or max_completion_tokens"
+            yield "params", f"{said} ({caps[0]})", "declare max_tokens, or max_completion_tokens"
 
 
-def open_budget(suite: Suite, store: RunStore, *, on_used_up: Callable[[], object]) -> Budget | None:
-    """Return what is left of the cap for a run, or for its shard: what its rows have cost is spent."""
-    cap = suite.budget.max_cost_usd
-    if cap is None:
-        return None
-    shard = store.manifest.shard or WHOLE
-    return Budget(cap / shard.count, spent_usd=sum_costs(store.files).settled_usd, on_used_up=on_used_up)
+def open_budgets(
+    suite: Suite, store: RunStore, *, on_used_up: Callable[[str], object]
+) -> tuple[Budget | None, Budget | None]:
+    """Return what is left of the caps of money and of tokens for a run, or for its shard; what its rows took is spent.
+
+    Parameters
+    ----------
+    on_used_up : callable
+        Receives, in words, which of them is used up.
+    """
+    caps, count = suite.budget, (store.manifest.shard or WHOLE).count
+    if caps.max_cost_usd is None and caps.max_tokens is None:
+        return None, None
+    spent = sum_costs(store.files)
+    money = tokens = None
+    if caps.max_cost_usd is not None:
+        budget = money = Budget(
+            caps.max_cost_usd / count, spent=spent.settled_usd, on_used_up=lambda: on_used_up(describe_used_up(budget))
+        )
+    if caps.max_tokens is not None:
+        counted = tokens = Budget(
+            caps.max_tokens / count,
+            spent=spent.tokens,
+            on_used_up=lambda: on_used_up(describe_used_up(counted, show=_show_tokens)),
+        )
+    return money, tokens
 
 
-def describe_used_up(budget: Budget) -> str:
-    """Say that the money is used up.
+def describe_used_up(budget: Budget, *, show: Callable[[float], str] = format_usd) -> str:
+    """Say that a budget is used up.
 
     Examples
     --------
-    >>> describe_used_up(Budget(5, spent_usd=4.875, on_used_up=print))
+    >>> describe_used_up(Budget(5, spent=4.875, on_used_up=print))
     'the cap of $5.00 is reached, raise it to go on ($4.88 spent, and the next request may cost $0)'
     """
-    cap, spent, following = map(format_usd, (budget.max_cost_usd, budget.spent_usd, budget.next_usd))
+    cap, spent, following = map(show, (budget.limit, budget.spent, budget.following))
     return f"the cap of {cap} is reached, raise it to go on ({spent} spent, and the next request may cost {following})"
+
+
+def _show_tokens(tokens: float) -> str:
+    return f"{tokens:,.0f} tokens"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headgate import __version__
-from headgate.conduct.cap import describe_used_up, open_budget
+from headgate.conduct.cap import open_budgets
 from headgate.conduct.collector import quiet_collector
 from headgate.conduct.prepare import Prepared, item_keys
 from headgate.conduct.scoring import score_run
@@ -167,7 +167,7 @@ class Conductor:
         self._writer: JournalWriter | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped, self._expiry = False, ""
-        self._budget: Budget | None = None
+        self._budgets: tuple[Budget | None, Budget | None] = (None, None)
         self._todo = _todo(prepared, self._options)
 
     @property
@@ -306,7 +306,7 @@ class Conductor:
                 if self._stopped:
                     return
                 work = [replace(lane, jobs=_jobs(self._prepared, todo, lane)) for lane in lanes]
-                shared: dict[str, Any] = {"counts": counts, "budget": self._budget}
+                shared: dict[str, Any] = {"counts": counts, "budget": self._budgets[0], "tokens": self._budgets[1]}
                 self._engine = Engine(work, sink=self._sink(writer), generation=store.generation, **shared)
                 await self._engine.run()
                 await writer.drain()
@@ -324,11 +324,7 @@ class Conductor:
             assert self._loop is not None
             timer = self._loop.call_later(60 * minutes, self._expire, f"the time of {minutes:g} minutes is over")
             stack.callback(timer.cancel)
-        self._budget = open_budget(self._prepared.suite, self._prepared.store, on_used_up=self._use_up)
-
-    def _use_up(self) -> None:
-        assert self._budget is not None
-        self._expire(describe_used_up(self._budget))
+        self._budgets = open_budgets(self._prepared.suite, self._prepared.store, on_used_up=self._expire)
 
     def _sink(self, writer: JournalWriter) -> Sink:
         hold = self._hold

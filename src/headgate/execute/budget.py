@@ -1,4 +1,4 @@
-"""The cap of a run's cost: an attempt reserves the most that it may cost, and settles at what it did cost."""
+"""The cap of a run's cost or tokens: an attempt reserves the most that it may take, and settles at what it took."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ class Budget:
 
     Parameters
     ----------
-    max_cost_usd : float
-        The cap in US dollars.
-    spent_usd : float
+    limit : float
+        The cap: US dollars, or tokens.
+    spent : float
         What earlier calls of the run have spent.
     on_used_up : callable
         Called once, when the next reservation does not fit and nothing is in flight.
     """
 
-    def __init__(self, max_cost_usd: float, *, spent_usd: float = 0.0, on_used_up: Callable[[], object]) -> None:
-        self.max_cost_usd, self.used_up = max_cost_usd, False
-        self._cap, self._spent, self._reserved = round(max_cost_usd * _UNITS), math.ceil(spent_usd * _UNITS), 0
+    def __init__(self, limit: float, *, spent: float = 0.0, on_used_up: Callable[[], object]) -> None:
+        self.limit, self.used_up = limit, False
+        self._cap, self._spent, self._reserved = round(limit * _UNITS), math.ceil(spent * _UNITS), 0
         self._open = 0
         self._on_used_up = on_used_up
         self._waiting: deque[tuple[asyncio.Future[None], int]] = deque()
 
     @property
-    def spent_usd(self) -> float:
+    def spent(self) -> float:
         """What has been settled, in this call and before."""
         return self._spent / _UNITS
 
     @property
-    def reserved_usd(self) -> float:
+    def reserved(self) -> float:
         """The most that what is in flight may cost."""
         return self._reserved / _UNITS
 
@@ -59,12 +59,12 @@ class Budget:
         return len(self._waiting)
 
     @property
-    def next_usd(self) -> float:
+    def following(self) -> float:
         """What the first of those that wait asks for."""
         heads = list(self._waiting)[:1]  # any thread may ask
         return heads[0][1] / _UNITS if heads else 0.0
 
-    async def reserve(self, usd: float) -> int:
+    async def reserve(self, most: float) -> int:
         """Reserve for an attempt; wait until it fits, for ever when the money is used up.
 
         Returns
@@ -72,7 +72,7 @@ class Budget:
         int
             What :meth:`settle` takes.
         """
-        amount = math.ceil(usd * _UNITS)
+        amount = math.ceil(most * _UNITS)
         if not self._waiting and not self.used_up and self._fits(amount):
             self._take(amount)
             return amount
@@ -89,15 +89,15 @@ class Budget:
             raise
         return amount
 
-    def settle(self, reserved: int, usd: float | None) -> float:
+    def settle(self, reserved: int, taken: float | None) -> float:
         """End a reservation with what the attempt cost, None if nobody knows: it then cost all of it.
 
         Returns
         -------
         float
-            US dollars that it was settled at.
+            What it was settled at.
         """
-        amount = reserved if usd is None else max(0, math.ceil(usd * _UNITS))
+        amount = reserved if taken is None else max(0, math.ceil(taken * _UNITS))
         self._open -= 1
         self._reserved -= reserved
         self._spent += amount
@@ -145,12 +145,16 @@ class CostBound:
 
     def usd(self, job: Job) -> float:
         """Return it in US dollars."""
+        return self._prices[job.model.id].most_usd(*self.tokens(job))
+
+    def tokens(self, job: Job) -> tuple[int, int]:
+        """Return the most tokens that it can send and bring."""
         key = job.prompt.name, job.model.id
         if key not in self._cells:
             self._cells[key] = _beside({**job.prompt.params, **job.model.params})
         more, output_tokens = self._cells[key]
         size, images = message_size(job)
-        return self._prices[job.model.id].most_usd(size + images * MOST_IMAGE_TOKENS + more, output_tokens)
+        return size + images * MOST_IMAGE_TOKENS + more, output_tokens
 
 
 def _beside(params: dict[str, Any]) -> tuple[int, int]:

@@ -33,7 +33,9 @@ class Engine:
     counts : Counts, optional
         Those of an engine that ran before for the same run: statistics go on from there.
     budget : Budget, optional
-        What the run may spend.
+        What the run may spend, in US dollars.
+    tokens : Budget, optional
+        How many tokens it may take, input and output together.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class Engine:
         rng: random.Random | None = None,
         counts: Counts | None = None,
         budget: Budget | None = None,
+        tokens: Budget | None = None,
     ) -> None:
         self._counts, self._lag, self._budget = counts or Counts(), LoopLag(), budget
         jitter = rng or random.Random()
         self._pools = [
-            Pool(part, sink=sink, counts=self._counts, generation=generation, rng=jitter, budget=budget)
+            Pool(part, sink=sink, counts=self._counts, generation=generation, rng=jitter, budget=budget, tokens=tokens)
             for part in work
         ]
         owners = {place: pool for pool in self._pools for place in pool.work.endpoints}
@@ -124,9 +127,9 @@ class Engine:
             cost_usd=counts.cost_usd,
             unpriced=counts.unpriced,
             cached=counts.cached,
-            max_cost_usd=None if budget is None else budget.max_cost_usd,
-            spent_usd=0.0 if budget is None else budget.spent_usd,
-            reserved_usd=0.0 if budget is None else budget.reserved_usd,
+            max_cost_usd=None if budget is None else budget.limit,
+            spent_usd=0.0 if budget is None else budget.spent,
+            reserved_usd=0.0 if budget is None else budget.reserved,
             idle_s=now - counts.moved_at,
             lag_s=self._lag.lately_s,
             most_lag_s=self._lag.most_s,

@@ -40,6 +40,9 @@ Sink = Callable[[Result], Awaitable[None] | None]
 """Takes a result at once; what it returns is awaited before the worker goes on (back-pressure)."""
 
 
+Attempt = Callable[[Ticket, Health], Awaitable[Answer | Failure | None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """The jobs of one lane.
@@ -129,6 +132,7 @@ class Pool:
         generation: int,
         rng: random.Random,
         budget: Budget | None = None,
+        tokens: Budget | None = None,
     ) -> None:
         self.work = work
         self.queue = JobQueue(work.jobs, capacity=max(256, 4 * work.concurrency))
@@ -140,7 +144,7 @@ class Pool:
         self._pools: Mapping[str, Pool] = dict.fromkeys(work.endpoints, self)
         self._sink, self._counts, self._generation, self._rng = sink, counts, generation, rng
         self._tokens = TokenEstimate()
-        self._budget, self._bound = budget, CostBound(work.prices)
+        self._budget, self._bound, self._token_budget = budget, CostBound(work.prices), tokens
         self._overran = False
         self._active: dict[Ticket, None] = {}
         self._held = 0
@@ -163,9 +167,7 @@ class Pool:
         Exception
             Whatever the sink or the source of jobs raises.
         """
-        queue, attempt = self.queue, self._attempt if self._budget is None else self._paid_attempt
-        if self.work.leaders is not None:
-            attempt = partial(self.work.leaders.lead, attempt)
+        queue, attempt = self.queue, self._whole_attempt()
         routes, reuse = self.work.routes, self.work.reuse
         while not self.stopped and (ticket := queue.take_now() or await queue.take()) is not None:
             if ticket.parked_at is not None:
@@ -217,6 +219,27 @@ class Pool:
         else:
             self.queue.put_back(ticket, after_s=_ROOM_S)
         return False
+
+    def _whole_attempt(self) -> Attempt:
+        """Return how attempts are made: each waits first for the leader of its prefix, then for tokens and money."""
+        attempt: Attempt = self._attempt if self._budget is None else self._paid_attempt
+        if self._token_budget is not None:
+            attempt = partial(self._counted_attempt, attempt)
+        return attempt if self.work.leaders is None else partial(self.work.leaders.lead, attempt)
+
+    async def _counted_attempt(self, attempt: Attempt, ticket: Ticket, health: Health) -> Answer | Failure | None:
+        """Make an attempt for which the budget of tokens holds the most that it can take."""
+        budget, asked = self._token_budget, time.monotonic()
+        assert budget is not None
+        reserved = await budget.reserve(sum(self._bound.tokens(ticket.asked)))
+        ticket.held_s += time.monotonic() - asked
+        try:
+            outcome = await attempt(ticket, health)
+        except BaseException:
+            budget.settle(reserved, None)
+            raise
+        budget.settle(reserved, 0.0 if outcome is None else _tokens_of(outcome))
+        return outcome
 
     async def _paid_attempt(self, ticket: Ticket, health: Health) -> Answer | Failure | None:
         """Make an attempt for which the budget holds the most that it can cost."""
@@ -403,6 +426,8 @@ class Pool:
                 yield f"{health.name}, which fails: it is asked again in {health.circuit.wait_s:.0f} s"
         if self._budget is not None and self._budget.waiting:
             yield f"the budget: {self._budget.waiting} attempts wait until others are settled"
+        if self._token_budget is not None and self._token_budget.waiting:
+            yield f"the budget of tokens: {self._token_budget.waiting} attempts wait until others are settled"
         yield self.work.lane.waits_for()
         active = list(self._active)
         if active:
@@ -410,6 +435,13 @@ class Pool:
         next_s = self.queue.next_s
         if next_s is not None:
             yield f"{self.queue.in_backoff} jobs to be tried again, the first in {next_s:.0f} s"
+
+
+def _tokens_of(outcome: Answer | Failure) -> float | None:
+    """Return the tokens that an attempt took; None where it may have taken some, and nobody says how many."""
+    if isinstance(outcome, Answer) and outcome.input_tokens is not None and outcome.output_tokens is not None:
+        return outcome.input_tokens + outcome.output_tokens
+    return None if may_be_billed(outcome) else 0.0
 
 
 def _facts(ticket: Ticket, failure: Failure) -> dict[str, object]:

@@ -17,7 +17,8 @@ from headgate.store.index import read_columns, superseded
 from headgate.store.layout import RunFolder
 from headgate.store.schema import RESULTS, conform, is_answer
 
-_COLUMNS: Final = pa.schema([RESULTS.field(name) for name in ("status", "cost_usd", "settled_usd", "cache_hit")])
+_NAMES: Final = ("status", "cost_usd", "settled_usd", "cache_hit", "input_tokens", "output_tokens")
+_COLUMNS: Final = pa.schema([RESULTS.field(name) for name in _NAMES])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +33,14 @@ class Costs:
         Answers whose cost is not known.
     settled_usd : float
         What counts against a cap: what was settled under one, else the cost.
+    tokens : int
+        Input and output of the answers, as far as their servers tell them.
     """
 
     cost_usd: float | None
     unpriced: int
     settled_usd: float
+    tokens: int = 0
 
 
 def sum_costs(files: RunFolder) -> Costs:
@@ -48,6 +52,7 @@ def sum_costs(files: RunFolder) -> Costs:
         If a file cannot be read.
     """
     known, settled, priced, unpriced = [0.0], [0.0], 0, 0
+    used = 0
     sources = files.sources()
     repeats = superseded(sources) if files.segments() else [np.empty(0, np.int64) for _ in sources]
     for source, lost in zip(sources, repeats, strict=True):
@@ -55,15 +60,17 @@ def sum_costs(files: RunFolder) -> Costs:
         kept = np.ones(table.num_rows, np.bool_)
         kept[lost] = False
         for batch in table.filter(make_mask(kept)).to_batches():
-            status, cost, taken, hit = conform(batch, schema=_COLUMNS).columns
+            status, cost, taken, hit, *tokens = conform(batch, schema=_COLUMNS).columns
             # A cached answer was paid for by another run.
-            paid = pc.call_function("invert", [pc.call_function("coalesce", [hit, pa.scalar(False)])])
+            paid = pc.call_function("invert", [hit])
             status, cost, taken = (pc.call_function("filter", [column, paid]) for column in (status, cost, taken))
+            used += sum(int(_sum(pc.call_function("filter", [column, paid]))) for column in tokens)
             known.append(_sum(cost))
             settled.append(_sum(pc.call_function("coalesce", [taken, cost])))
             priced += len(cost) - cost.null_count
             unpriced += int(_sum(pc.call_function("and", [is_answer(status), pc.call_function("is_null", [cost])])))
-    return Costs(cost_usd=math.fsum(known) if priced else None, unpriced=unpriced, settled_usd=math.fsum(settled))
+    cost_usd = math.fsum(known) if priced else None
+    return Costs(cost_usd=cost_usd, unpriced=unpriced, settled_usd=math.fsum(settled), tokens=used)
 
 
 def _sum(column: Any) -> float:

@@ -521,6 +521,9 @@ class Budget(Part):
     max_cost_usd: float | None = Field(
         None, gt=0, description="Most US dollars: every model needs a price then, and a limit of its output"
     )
+    max_tokens: int | None = Field(
+        None, gt=0, description="Most tokens, input and output together: every model needs a limit of its output then"
+    )
     max_minutes: float | None = Field(None, gt=0, description="Most minutes")
 
 
