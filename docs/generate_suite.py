@@ -71,8 +71,9 @@ docs/schemas/canary-v1.json.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
-    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
+    "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "JudgeSimulation", "Lane",
+    "ExactMatch", "Contains", "Regex", "Numeric", "JsonValid", "Python", "Judge", "Calibrate", "Compare", "Arm",
+    "Gate", "Policy", "Budget",
 )  # fmt: skip
 
 NOTES = {
@@ -93,6 +94,8 @@ What each format's language may hold, and what is refused, stands in [Prompts](p
 A plain text in place of the mapping is a path when it ends like one of these, else the template itself; a list is
 `messages`. Parameters in a prompt's file belong to the prompt and are sent with its jobs; a model that gives another
 value is an error.""",
+    "Judge": """\
+How a judge is asked, blind and calibrated, and what that costs: [Judges](judges.md).""",
     "Price": """\
 Without it the published price holds, where there is one: [Cost](cost.md).""",
 }

@@ -32,8 +32,19 @@ def cap_suite(suite: Suite, *, max_cost_usd: float | None) -> Suite:
     return suite.model_copy(update={"budget": budget})
 
 
-def check_cap(suite: Suite, prompts: Sequence[Prompt], prices: Mapping[str, ModelPrice | None]) -> None:
+def check_cap(
+    suite: Suite,
+    prompts: Sequence[Prompt],
+    prices: Mapping[str, ModelPrice | None],
+    *,
+    judges: Mapping[str, Sequence[Prompt]] | None = None,
+) -> None:
     """Refuse a cap that could not be held, where nothing bounds what a request may cost.
+
+    Parameters
+    ----------
+    judges : mapping, optional
+        The prompts of each judge, by the id of its model.
 
     Raises
     ------
@@ -43,7 +54,8 @@ def check_cap(suite: Suite, prompts: Sequence[Prompt], prices: Mapping[str, Mode
     if suite.budget.max_cost_usd is None:
         return
     for index, model in enumerate(suite.models):
-        for field, problem, mend in _unbounded(model, prompts, prices.get(model.id)):
+        asked = prompts if model.role == "tested" else (judges or {}).get(model.id, ())
+        for field, problem, mend in _unbounded(model, asked, prices.get(model.id)):
             raise ConfigError(
                 problem,
                 file=suite.file,

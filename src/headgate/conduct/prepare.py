@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from headgate.conduct.cap import check_cap
+from headgate.conduct.grading import check_judges
+from headgate.conduct.judges import judge_prompts
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import resolve_key
@@ -87,7 +89,7 @@ def prepare(
     scorers = bind_scorers(suite)
     calls = dict(_resolve_calls(suite))
     for model in suite.models:
-        if chosen is None or chosen.has_model(model.id):
+        if chosen is None or model.role == "judge" or chosen.has_model(model.id):
             resolve_key(model, base=suite.base, file=suite.file)
     files = RunFolder(out)
     _check_folder(files)
@@ -97,16 +99,16 @@ def prepare(
         with naming(files.items, "write"):
             write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged)
         plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, arm=chosen, seeds=seeds)
-        resumed = files.manifest.exists()
-        if resumed:
-            store = RunStore.open(out, lock=lock)
+        store = RunStore.open(out, lock=lock) if files.manifest.exists() else None
+        resumed = store is not None
+        if store is not None:
             _check_plan(store, plan, shard)
-            prices = store.manifest.prices
-            _check_prices(suite, prices)
-            check_cap(suite, prompts, prices)
-        else:
-            prices = find_prices(suite.models)
-            check_cap(suite, prompts, prices)
+            _check_prices(suite, store.manifest.prices)
+        prices = find_prices(suite.tested) if store is None else store.manifest.prices
+        check_judges(scorers, ItemFile(staged))
+        judged, judges = find_judge_prices(suite), judge_prompts(scorer.judge for scorer in scorers)
+        check_cap(suite, prompts, {**prices, **judged}, judges=judges)
+        if store is None:
             staged.replace(files.items)
             plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
             versions = {scorer.name: scorer.version for scorer in scorers}
@@ -120,14 +122,48 @@ def prepare(
             out.rmdir()
         raise
     plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
-    known = {model: price for model, price in prices.items() if price is not None}
+    known = {model: price for model, price in {**prices, **judged}.items() if price is not None}
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, calls=calls, prices=known, resumed=resumed)
+
+
+def prepare_scoring(suite: Suite, run: Path) -> Prepared:
+    """Open a stored run to score it again: its plan is empty, and only judges are asked.
+
+    Raises
+    ------
+    ConfigError
+        If the folder is no run, or what the suite's scorers name is missing or wrong.
+    StoreError
+        If the disk refuses, or another process writes to the run.
+    """
+    scorers = bind_scorers(suite)
+    judges = [model for model in suite.models if model.role == "judge"]
+    alone = suite.model_copy(update={"models": judges})
+    for model in judges:
+        resolve_key(model, base=suite.base, file=suite.file)
+    calls, prices = dict(_resolve_calls(alone)), find_judge_prices(suite)
+    check_cap(alone, (), prices, judges=judge_prompts(scorer.judge for scorer in scorers))
+    store = RunStore.open(run)
+    try:
+        items = ItemFile(store.files.items)
+        check_judges(scorers, items)
+        plan = Plan(items, prompts=(), models=(), seeds=1)
+    except BaseException:
+        store.close()
+        raise
+    known = {model: price for model, price in prices.items() if price is not None}
+    return Prepared(suite=alone, plan=plan, store=store, scorers=scorers, calls=calls, prices=known, resumed=True)
+
+
+def find_judge_prices(suite: Suite) -> dict[str, ModelPrice | None]:
+    """Return what the tokens of each judge cost today: every run of a judge keeps its own."""
+    return find_prices(model for model in suite.models if model.role == "judge")
 
 
 def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None:
     """Refuse a declared price that is not the one the run was started with: all its costs are computed alike."""
     for index, model in enumerate(suite.models):
-        if model.price is None:
+        if model.price is None or model.role == "judge":
             continue
         ours, theirs = declared_price(model.price), stored.get(model.id)
         if theirs is None or theirs.rates != ours.rates:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from headgate.conduct.graders import grade_rows
+from headgate.conduct.grades import read_scores
+from headgate.conduct.judges import BoundJudge, bind_judge
 from headgate.errors import ConfigError
+from headgate.score.callables import Score
 from headgate.score.scorer import (
     KEYS,
     answered,
@@ -25,12 +28,15 @@ from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_callable
 from headgate.suite.canary import Canary
 from headgate.suite.items import ItemFile
-from headgate.suite.model import Python, Regex, Scorer, Suite
+from headgate.suite.model import Compare, Judge, Python, Regex, Scorer, Suite
 from headgate.suite.templates import Template
 from headgate.traffic.row import Row
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+NOT_GRADED: Final = Score(None, explanation="it was not graded: score the run again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class BoundScorer:
     version: str
     target: Template | None
     call: Callable[..., Any] | None
+    judge: BoundJudge | None = None
 
     @property
     def name(self) -> str:
@@ -61,6 +68,11 @@ def bind_scorers(suite: Suite | Canary) -> tuple[BoundScorer, ...]:
 
 def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
     call, target = None, None
+    if isinstance(spec, Judge):
+        if isinstance(suite, Canary):
+            raise ConfigError("a judge cannot be asked of live traffic yet", file=suite.file, field=field)
+        judge = bind_judge(suite, spec, field=field)
+        return BoundScorer(spec, judge.version, None, None, judge)
     if isinstance(spec, Python):
         call = resolve_callable(spec.call, base=suite.base, field=f"{field}.call", file=suite.file)
     elif isinstance(spec, Regex):
@@ -71,13 +83,17 @@ def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
     return BoundScorer(spec, version(spec, call), target, call)
 
 
-async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str, int]:
-    """Score all results of a run with every scorer, replacing its earlier scores.
+async def score_run(
+    store: RunStore, scorers: Sequence[BoundScorer], *, compare: Compare | None = None
+) -> dict[str, int]:
+    """Score all results of a run with every scorer, replacing its earlier scores; judges have graded by now.
 
     Parameters
     ----------
     store : RunStore
         The run, open for writing.
+    compare : Compare, optional
+        The arms whose answers judges compare.
 
     Returns
     -------
@@ -88,24 +104,33 @@ async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str
     unscored: dict[str, int] = {}
     for scorer in scorers:
         missing = 0
+        grades = {} if scorer.judge is None else read_scores(store.files, scorer.judge, compare)
         with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
             for batch in _with_targets(scorer, _results(store), items):
-                frame = await _score_batch(scorer, batch, items)
+                frame = await _score_batch(scorer, batch, items, grades)
                 missing += frame["value"].null_count()
                 write(frame)
         unscored[scorer.name] = missing
     return unscored
 
 
-async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: ItemFile) -> list[pl.DataFrame]:
-    """Score rows that are at hand, with every scorer; a frame of scores each, with the column ``scorer``."""
+async def score_rows(
+    rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: ItemFile, *, compare: Compare | None = None
+) -> list[pl.DataFrame]:
+    """Score rows that are at hand, with every scorer; a frame of scores each, with the column ``scorer``.
+
+    The items lie in the run's own folder, and beside them what its judges said.
+    """
     import polars as pl
 
     frames: list[pl.DataFrame] = []
     for scorer in scorers:
         answers = rows.select(*KEYS, "status", "output").filter(pl.col("status") != "error")
+        grades: dict[str, Score] = {}
+        if scorer.judge is not None:
+            grades = read_scores(RunFolder(items.path.parent), scorer.judge, compare, rows["job_id"])
         for batch in _with_targets(scorer, iter([answers]), items):
-            frame = await _score_batch(scorer, batch, items)
+            frame = await _score_batch(scorer, batch, items, grades)
             frames.append(frame.with_columns(scorer=pl.lit(scorer.name)))
     return frames
 
@@ -153,12 +178,17 @@ def _row_target(template: Template, row: Row) -> str | None:
         return None
 
 
-async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile) -> pl.DataFrame:
+async def _score_batch(
+    scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile, grades: Mapping[str, Score]
+) -> pl.DataFrame:
+    if isinstance(scorer.spec, Judge):
+        judged = answered(batch).filter(~is_failure())["job_id"]
+        return attach_scores(scorer.spec, batch, [grades.get(job, NOT_GRADED) for job in judged])
     if not isinstance(scorer.spec, Python):
         return score_columns(scorer.spec, batch)
     assert scorer.call is not None
     rows = answered(batch).filter(~is_failure())
-    wanted = _variables(items, set(rows["item_id"].unique()))
+    wanted = item_columns(items, set(rows["item_id"].unique()))
     pairs = [(output, wanted[item]) for output, item in rows.select("output", "item_id").iter_rows()]
     return attach_scores(scorer.spec, batch, await grade_rows(scorer.spec, scorer.call, pairs))
 
@@ -198,7 +228,8 @@ def _columns(variables: str, target: str | None) -> Mapping[str, Any]:
     return {"target": target, **msgspec.json.decode(variables)}
 
 
-def _variables(items: ItemFile, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
+def item_columns(items: ItemFile, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
+    """Return the columns of some items by id, ``target`` among them."""
     found: dict[str, Mapping[str, Any]] = {}
     for batch in items.batches(["item_id", "target", "variables_json"]):
         for item_id, target, variables in zip(*(column.to_pylist() for column in batch.columns), strict=True):

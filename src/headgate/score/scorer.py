@@ -13,7 +13,7 @@ from headgate.score.callables import Score
 from headgate.score.numeric import numeric
 from headgate.score.structured import json_valid
 from headgate.score.text import contains, exact_match, regex
-from headgate.suite.model import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer, callable_name
+from headgate.suite.model import Contains, ExactMatch, JsonValid, Judge, Numeric, Python, Regex, Scorer, callable_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,12 +43,13 @@ def direction(scorer: Scorer) -> Direction:
     >>> direction(JsonValid(name="json", type="json_valid")).worst
     0.0
     """
-    if not isinstance(scorer, Python):
+    if not isinstance(scorer, Python | Judge):
         return Direction()
     bounds = scorer.bounds
     if scorer.negate and bounds is not None:
         bounds = (1 - bounds[1], 1 - bounds[0])
-    return Direction(bounds=bounds, higher_is_better=scorer.higher_is_better)
+    higher = True if isinstance(scorer, Judge) else scorer.higher_is_better
+    return Direction(bounds=bounds, higher_is_better=higher)
 
 
 def version(scorer: Scorer, call: Callable[..., Any] | None = None) -> str:
@@ -112,15 +113,15 @@ def score_columns(scorer: Scorer, results: pl.DataFrame) -> pl.DataFrame:
             right = numeric(scorer, output, target)
         case JsonValid():
             right = json_valid(output)
-        case Python():
-            raise TypeError("a python scorer is not made of column expressions")
+        case Python() | Judge():
+            raise TypeError(f"a {scorer.type} scorer is not made of column expressions")
     value = right.cast(pl.Float64)
     reason = pl.lit("the item has no target to compare with" if hasattr(scorer, "target") else "could not be scored")
     return _finish(scorer, answered(results).with_columns(value=1 - value if scorer.negate else value), reason)
 
 
-def attach_scores(scorer: Python, results: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
-    """Join the scores that a Python scorer gave: one per answered row that is no failure, in order."""
+def attach_scores(scorer: Python | Judge, results: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
+    """Join the scores that a function or a judge gave: one per answered row that is no failure, in order."""
     import polars as pl
 
     given = pl.DataFrame(
