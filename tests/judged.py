@@ -32,3 +32,9 @@ def scores(run):
     """Return job_id and a column of values for each scorer, in order."""
     frame = hg.scan_scores(run).collect()
     return frame.pivot("scorer", index="job_id", values="value").sort("job_id")
+
+
+def served(url):
+    """Return a suite whose judge is served elsewhere, four requests at a time."""
+    lanes = [{"models": ["judge-small"], "concurrency": 4}]
+    return judged_suite(model={"base_url": url, "simulate": None}, lanes=lanes)

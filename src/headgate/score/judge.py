@@ -19,7 +19,9 @@ from headgate.suite.judge import Judge
 _SHOWN: Final = 2000
 _OBJECTS: Final = 50
 _FENCED: Final = re.compile(r"```(?:json)?\s*\n(.*?)```", re.DOTALL)
-_LINE: Final = re.compile(r"verdict[\"'`*]*\s*[:=][\s\"'`*]*([A-Za-z]+|-?\d+(?:\.\d+)?)", re.IGNORECASE)
+_LINE: Final = re.compile(
+    r"^[\s*_#>-]*verdict[*_`]*\s*[:=][\s\"'`*_]*([A-Za-z]+|-?\d+(?:\.\d+)?)\b", re.IGNORECASE | re.MULTILINE
+)
 _JSON: Final = json.JSONDecoder()
 
 
