@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from headgate.conduct.labels import read_labels
 from headgate.errors import ConfigError
 from headgate.identity import canonical_json, digest
 from headgate.registry.load import read_prompt
@@ -15,6 +16,9 @@ from headgate.suite.judge import Judge
 from headgate.suite.model import Model, Suite
 from headgate.suite.prompts import Prompt
 from headgate.suite.templates import Template
+
+if TYPE_CHECKING:
+    import polars as pl
 
 GIVEN: Final = "given"
 SWAPPED: Final = "swapped"
@@ -40,6 +44,8 @@ class BoundJudge:
         What was asked, of the item's columns.
     hidden : frozenset of str
         Columns that are no part of the question where there is no such template.
+    labels : DataFrame, optional
+        What humans said; see :func:`headgate.conduct.labels.read_labels`.
     """
 
     spec: Judge
@@ -48,6 +54,7 @@ class BoundJudge:
     question: Template | None
     target: Template
     hidden: frozenset[str] = frozenset()
+    labels: pl.DataFrame | None = None
 
     def key(self, model: Model) -> str:
         """Return what the verdicts of a model hang on, beside the answers: where it is the same, they hold on."""
@@ -127,6 +134,7 @@ def bind_judge(suite: Suite, spec: Judge, *, field: str) -> BoundJudge:
         question=None if spec.question is None else Template(spec.question, file=where, where=f"{field}.question"),
         target=Template(spec.target, file=where, where=f"{field}.target"),
         hidden=frozenset({"id", "target", suite.items.id, suite.items.target, suite.items.cluster or "id"}),
+        labels=read_labels(suite, spec, field=field),
     )
 
 

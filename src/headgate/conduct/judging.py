@@ -41,7 +41,7 @@ _RESULTS = (
     "output_tokens",
     "served_model",
 )
-_SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", "value")
+_SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", "value", "human")
 
 
 def gate_runs(

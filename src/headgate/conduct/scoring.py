@@ -12,6 +12,7 @@ import msgspec
 from headgate.conduct.graders import grade_rows
 from headgate.conduct.grades import read_scores
 from headgate.conduct.judges import BoundJudge, bind_judge
+from headgate.conduct.labels import attach_labels
 from headgate.errors import ConfigError
 from headgate.score.callables import Score
 from headgate.score.scorer import (
@@ -131,6 +132,7 @@ async def score_rows(
             grades = read_scores(RunFolder(items.path.parent), scorer.judge, compare, rows["job_id"])
         for batch in _with_targets(scorer, iter([answers]), items):
             frame = await _score_batch(scorer, batch, items, grades)
+            frame = frame if "human" in frame.columns else frame.with_columns(human=pl.lit(None, pl.Float64))
             frames.append(frame.with_columns(scorer=pl.lit(scorer.name)))
     return frames
 
@@ -181,9 +183,10 @@ def _row_target(template: Template, row: Row) -> str | None:
 async def _score_batch(
     scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile, grades: Mapping[str, Score]
 ) -> pl.DataFrame:
-    if isinstance(scorer.spec, Judge):
+    if scorer.judge is not None:
         judged = answered(batch).filter(~is_failure())["job_id"]
-        return attach_scores(scorer.spec, batch, [grades.get(job, NOT_GRADED) for job in judged])
+        scores = attach_scores(scorer.judge.spec, batch, [grades.get(job, NOT_GRADED) for job in judged])
+        return attach_labels(scores, batch, scorer.judge.labels)
     if not isinstance(scorer.spec, Python):
         return score_columns(scorer.spec, batch)
     assert scorer.call is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headgate.errors import ConfigError
 from headgate.score.scorer import direction
 from headgate.stats.values import UNIT, Bounds
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Scorer
+from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Judge, Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +25,18 @@ class Metric:
         Which end is good.
     built_in : bool
         Whether the values stand in the results.
+    judged : bool
+        Whether a model gives the values.
+    calibrates : bool
+        Whether humans are to correct that.
     """
 
     name: str
     bounds: Bounds | None
     higher_is_better: bool
     built_in: bool
+    judged: bool = False
+    calibrates: bool = False
 
     @property
     def best(self) -> float | None:
@@ -57,6 +63,13 @@ def metric_of(name: str, scorers: Sequence[Scorer]) -> Metric:
     for scorer in scorers:
         if scorer.name == name:
             found = direction(scorer)
-            return Metric(name=name, bounds=found.bounds, higher_is_better=found.higher_is_better, built_in=False)
+            return Metric(
+                name=name,
+                bounds=found.bounds,
+                higher_is_better=found.higher_is_better,
+                built_in=False,
+                judged=isinstance(scorer, Judge),
+                calibrates=isinstance(scorer, Judge) and scorer.calibrate is not None,
+            )
     known = ", ".join([*(scorer.name for scorer in scorers), *BUILTIN_METRICS])
     raise ConfigError("is no metric of this suite", field="gates.metric", value=name, mend=f"known are {known}")

@@ -6,6 +6,7 @@ from typing import Final
 
 from headgate.decide.rules import Ruling
 from headgate.decide.tables import Items
+from headgate.stats.ppi import LABELS
 from headgate.suite.model import Gate
 
 _PASS: Final = {
@@ -35,6 +36,12 @@ def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int) -> str:
         notes.append(f"{items.n_missing} jobs have no value: {_missing(ruling)}")
     if "identical_responses" in ruling.flags:
         notes.append("every response is the same text in both arms: is something cached, or the change not in use?")
+    if "calibrated" in ruling.flags:
+        notes.append(f"corrected by the labels of {items.n_labels} items")
+    if "few_labels" in ruling.flags:
+        notes.append(f"the judge is not calibrated: fewer than {LABELS} items have a label")
+    if "uncalibrated" in ruling.flags:
+        notes.append("the judge is not calibrated: how far it errs is not known")
     if "few_clusters" in ruling.flags:
         notes.append("few effective clusters")
     if ruling.verdict == "inconclusive" and ruling.needed_items is not None and not absent:

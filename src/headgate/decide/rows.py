@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from headgate.decide.calibrated import calibrate
 from headgate.decide.cells import Match
 from headgate.decide.facts import RunFacts
 from headgate.decide.metric import Metric, metric_of
@@ -77,12 +78,15 @@ class Bench:
         candidate, other = self.candidate.only(match.where), self.other(gate)
         other = None if other is None else other.only(match.where)
         items = items_of(candidate, other, metric=metric, cells=(match.candidate, match.baseline))
+        items, calibrated = calibrate(items, gate, metric, self.policy)
         absent = not_run(candidate, match.candidate)
         if other is not None and match.baseline is not None:
             absent += not_run(other, match.baseline)
         ruling = _flagged(rule_on(items, gate, metric, policy=self.policy), items, metric, absent=absent)
         if other is not None and not match.where and _scores_alike(items) and _say_the_same(candidate, other, match):
             ruling = replace(ruling, flags=(*ruling.flags, "identical_responses"))
+        if calibrated is not None:
+            ruling = replace(ruling, flags=(*ruling.flags, calibrated))
         row = _row(
             gate,
             match,
