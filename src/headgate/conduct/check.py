@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headgate.conduct.judges import check_pairs
 from headgate.conduct.judging import known_facts, read_facts
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
@@ -97,6 +98,7 @@ class Checker(Conductor):
         super().__init__(prepared, options=options)
         suite = prepared.suite
         _check_gates(suite, anchor)
+        check_pairs(suite, whole=baseline is None)
         store, columns = prepared.store, _columns(suite)
         self._baseline, self._anchor = (
             None if path is None else read_facts(path, None, columns=columns) for path in (baseline, anchor)

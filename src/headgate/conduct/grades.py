@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from headgate.conduct.judges import SWAPPED, BoundJudge
 from headgate.score.callables import Score
@@ -66,36 +65,50 @@ def read_scores(
     files: RunFolder, judge: BoundJudge, compare: Compare | None, wanted: pl.Series | None = None
 ) -> dict[str, Score]:
     """Return the score of each answer that was graded, by its job."""
-    pairs = dict(_pairs(files, compare, wanted)) if judge.spec.kind == "pairwise" and compare is not None else {}
-    ids = None if wanted is None else wanted.append(_series(list(pairs.values())))
-    grades = {job: combine(judge.spec, given) for job, given in read_grades(files, judge, ids).items()}
-    if judge.spec.kind != "pairwise":
-        return grades
-    return dict(_both_sides(grades, pairs))
+    if judge.spec.kind != "pairwise" or compare is None:
+        found = read_grades(files, judge, wanted)
+        return {job: combine(judge.spec, given) for job, given in found.items()}
+    pairs = pair_frame(files, compare, wanted)
+    grades = read_grades(files, judge, pairs["job_id"])
+    scores: dict[str, Score] = {}
+    for row in pairs.iter_rows(named=True):
+        scores |= _both_sides(judge, row, grades)
+    return scores
 
 
-def _both_sides(grades: Mapping[str, Score], pairs: Mapping[str, str]) -> Iterator[tuple[str, Score]]:
-    """Yield the score of both answers of each pair: what one wins, the other loses."""
-    for baseline, candidate in pairs.items():
-        score = grades.get(candidate)
-        if score is not None:
-            yield candidate, score
-            other = None if score.value is None else 1 - score.value
-            yield baseline, Score(other, score.label, score.explanation)
+def _both_sides(judge: BoundJudge, row: Mapping[str, Any], grades: Mapping[str, list[Grade]]) -> dict[str, Score]:
+    """Return the score of both answers of a pair: what one wins, the other loses."""
+    candidate, baseline = row["job_id"], row["job_id_baseline"]
+    if row["failed"] or row["failed_baseline"]:  # what failed has the worst score already
+        won = Score(1.0, None, "the other answer failed")
+        return {job: won for job, lost in ((candidate, row["failed"]), (baseline, row["failed_baseline"])) if not lost}
+    if candidate not in grades:
+        return {}
+    score = combine(judge.spec, grades[candidate])
+    other = None if score.value is None else 1 - score.value
+    return {candidate: score, baseline: Score(other, score.label, score.explanation)}
 
 
 def pair_frame(files: RunFolder, compare: Compare, wanted: pl.Series | None = None) -> pl.DataFrame:
-    """Return the answers of both arms side by side: job_id, item_id, output of the candidate, and the baseline's.
+    """Return the answers of both arms side by side: those of the candidate, and with ``_baseline`` the other's.
 
-    Pairs of which one side failed by itself (refused, or empty) are not among them: there is nothing to compare.
+    Parameters
+    ----------
+    wanted : Series, optional
+        Ids of jobs, of which at least one is in the pair; default: all.
+
+    Returns
+    -------
+    DataFrame
+        item_id, the axis that is not compared, seed; job_id, output and failed (refused, or empty) of both.
     """
     import polars as pl
 
     axis, other = compare.candidate.axis, "model" if compare.candidate.axis == "prompt" else "prompt"
-    rows = scan(files.path).filter((pl.col("status") != "error") & ~is_failure())
+    rows = scan(files.path).filter(pl.col("status") != "error").with_columns(failed=is_failure())
     keys = ["item_id", other, "seed"]
     arms = [
-        rows.filter(pl.col(axis) == arm.value).select(*keys, "job_id", "output")
+        rows.filter(pl.col(axis) == arm.value).select(*keys, "job_id", "output", "failed")
         for arm in (compare.candidate, compare.baseline)
     ]
     both = arms[0].join(arms[1], on=keys, suffix="_baseline")
@@ -103,18 +116,3 @@ def pair_frame(files: RunFolder, compare: Compare, wanted: pl.Series | None = No
         ids = wanted.implode()
         both = both.filter(pl.col("job_id").is_in(ids) | pl.col("job_id_baseline").is_in(ids))
     return both.collect(engine="streaming").sort("job_id")
-
-
-def _pairs(files: RunFolder, compare: Compare, wanted: pl.Series | None) -> Iterator[tuple[str, str]]:
-    yield from pair_frame(files, compare, wanted).select("job_id_baseline", "job_id").iter_rows()
-
-
-def _series(values: list[str]) -> pl.Series:
-    import polars as pl
-
-    return pl.Series(values, dtype=pl.String)
-
-
-def graded_paths(files: RunFolder) -> list[Path]:
-    """Return the folders of all runs of judges over a run's answers."""
-    return [run.path for run in files.judge_runs()]

@@ -111,7 +111,8 @@ class Grading:
         known = pl.Series(covered, dtype=pl.String).implode()
         if judge.spec.kind == "pairwise":
             assert self.suite.compare is not None
-            frame = pair_frame(self.files, self.suite.compare, wanted).filter(~pl.col("job_id").is_in(known))
+            pairs = pair_frame(self.files, self.suite.compare, wanted)
+            frame = pairs.filter(~(pl.col("failed") | pl.col("failed_baseline") | pl.col("job_id").is_in(known)))
             frames = frame.iter_slices(_ROWS)
         else:
             frames = self._answers(wanted, known)

@@ -221,3 +221,22 @@ def judge_prompts(judges: Iterable[BoundJudge | None]) -> dict[str, list[Prompt]
         for model in judge.models:
             found.setdefault(model.id, []).extend(judge.prompts)
     return found
+
+
+def check_pairs(suite: Suite, *, whole: bool) -> None:
+    """Refuse a judge of pairs where only one arm is asked.
+
+    Raises
+    ------
+    ConfigError
+        If there is one.
+    """
+    for index, scorer in enumerate(suite.scorers):
+        if isinstance(scorer, Judge) and scorer.kind == "pairwise" and not whole:
+            raise ConfigError(
+                "compares the answers of both arms, and only one is asked",
+                file=suite.file,
+                field=f"scorers.{index}.kind",
+                value=scorer.name,
+                mend="ask both arms in one run, or use kind rubric",
+            )

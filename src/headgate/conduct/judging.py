@@ -41,7 +41,9 @@ _RESULTS = (
     "output_tokens",
     "served_model",
 )
-_SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", "value", "human")
+_SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", "value")
+_GRADED = ("label", "human")
+"""Columns of scores that are read where a judge has graded."""
 
 
 def gate_runs(
@@ -138,7 +140,7 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         check_scored(path, wanted)
         versions = wanted
     facts = _own_arm(known_facts(path, manifest, scorers=versions, columns=columns), path)
-    results, scores = _collect(scan(path), _RESULTS), _collect(scan_scores(path), _SCORES)
+    results, scores = _collect(scan(path), _RESULTS), _collect(scan_scores(path), facts.scores.columns)
     return replace(facts, n_items=manifest.plan.items.n_items, results=results, scores=scores)
 
 
@@ -157,6 +159,7 @@ def _own_arm(facts: RunFacts, path: Path) -> RunFacts:
 
 def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], columns: Sequence[str] = ()) -> RunFacts:
     """Return what is known of a run before its first row: no items, empty tables."""
+    graded = _GRADED if RunFolder(path).judges.is_dir() or _has_judge(manifest) else ()
     return RunFacts(
         run=str(path),
         suite_digest=manifest.suite_digest,
@@ -170,11 +173,15 @@ def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], c
         scorers=scorers,
         git=manifest.git,
         results=_collect(scan(path).head(0), _RESULTS),
-        scores=_collect(scan_scores(path).head(0), _SCORES),
+        scores=_collect(scan_scores(path).head(0), (*_SCORES, *graded)),
         greedy=frozenset(name for name, model in manifest.plan.models.items() if _is_greedy(model.identity)),
         read_outputs=partial(_outputs, path),
         columns=_item_columns(path, columns) if columns else None,
     )
+
+
+def _has_judge(manifest: Manifest) -> bool:
+    return any(scorer.get("type") == "judge" for scorer in manifest.suite.get("scorers", ()))
 
 
 def _is_greedy(identity: Mapping[str, Any]) -> bool:
@@ -202,5 +209,5 @@ def _item_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(["item_id", *names], pl.String), orient="row")
 
 
-def _collect(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+def _collect(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     return frame.select(columns).collect(engine="streaming")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -43,7 +44,7 @@ def read_labels(suite: Suite, spec: Judge, *, field: str) -> pl.DataFrame | None
     keys = [name for name in _KEYS if name in frame.columns]
     _check_keys(suite, keys, path, field)
     human = [_value(spec, label, path, number) for number, label in enumerate(frame["label"].to_list(), 1)]
-    kinds = {name: pl.Int64 if name == "seed" else pl.String for name in keys}
+    kinds: dict[str, type[pl.DataType]] = {name: pl.Int64 if name == "seed" else pl.String for name in keys}
     labels = frame.select(pl.col(name).cast(kind) for name, kind in kinds.items())
     labels = labels.with_columns(human=pl.Series(human, dtype=pl.Float64)).drop_nulls(["item_id", "human"])
     return labels.group_by(keys).agg(pl.col("human").mean()).sort(keys)
@@ -63,7 +64,12 @@ def attach_labels(scores: pl.DataFrame, results: pl.DataFrame, labels: pl.DataFr
 def _read(path: Path, suite: Suite, field: str) -> pl.DataFrame:
     import polars as pl
 
-    readers = {".csv": pl.read_csv, ".jsonl": pl.read_ndjson, ".ndjson": pl.read_ndjson, ".parquet": pl.read_parquet}
+    readers: dict[str, Callable[..., pl.DataFrame]] = {
+        ".csv": pl.read_csv,
+        ".jsonl": pl.read_ndjson,
+        ".ndjson": pl.read_ndjson,
+        ".parquet": pl.read_parquet,
+    }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         mend = "use .csv, .jsonl, .ndjson or .parquet"
@@ -76,7 +82,7 @@ def _read(path: Path, suite: Suite, field: str) -> pl.DataFrame:
         raise ConfigError(f"cannot be read: {' '.join(str(error).split())[:200]}", file=path, field=field) from error
 
 
-def _check_keys(suite: Suite, keys: list[str], path: Path, field: str) -> None:
+def _check_keys(suite: Suite, keys: Sequence[str], path: Path, field: str) -> None:
     """Refuse labels of which nobody can tell whose answer they are of."""
     if "output" in keys:
         return

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from headgate.conduct.cap import check_cap
 from headgate.conduct.grading import check_judges
-from headgate.conduct.judges import judge_prompts
+from headgate.conduct.judges import check_pairs, judge_prompts
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import resolve_key
@@ -87,6 +87,7 @@ def prepare(
     chosen = choose_arm(suite, arm)
     prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite)
+    check_pairs(suite, whole=chosen is None)
     calls = dict(_resolve_calls(suite))
     for model in suite.models:
         if chosen is None or model.role == "judge" or chosen.has_model(model.id):

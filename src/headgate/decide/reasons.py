@@ -24,8 +24,15 @@ _FAIL: Final = {
 _OPEN: Final = "{estimate:.4g}, between {low:.4g} and {high:.4g}, decides nothing about {rule} {bound:.4g}"
 
 
-def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int) -> str:
-    """Return the reason of a row."""
+_SPEND: Final = {
+    "items": "what differs most is the items: more of them tell most",
+    "seeds": "what differs most is the seeds: more of them tell most",
+    "grades": "what differs most is the judge's own grades: more repeats, or a larger panel, tell most",
+}
+
+
+def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int, spend: str | None = None) -> str:
+    """Return the reason of a row; ``spend`` is what takes most of its variance away."""
     bound = float(getattr(gate, gate.rule))
     texts = {"pass": _PASS.get(gate.rule, ""), "fail": _FAIL.get(gate.rule, "")}
     text = texts.get(ruling.verdict, _OPEN).format(
@@ -46,6 +53,8 @@ def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int) -> str:
         notes.append("few effective clusters")
     if ruling.verdict == "inconclusive" and ruling.needed_items is not None and not absent:
         notes.append(f"about {ruling.needed_items} items would decide if nothing else changed")
+        if spend is not None:
+            notes.append(_SPEND[spend])
     return "; ".join([text, *notes])
 
 

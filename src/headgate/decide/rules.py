@@ -38,6 +38,8 @@ class Ruling:
         In the units of the metric.
     p_value : float or None
         Smallest level at which the rule fails; None for zero tolerance, which is no test.
+    se : float
+        Standard error on the scale that the rule decided on.
     at : callable
         Level to limits in the units of the metric; a correction for several rows asks for its own level.
     """
@@ -54,6 +56,7 @@ class Ruling:
     mde: float | None
     seed_share: float | None
     n_items: int
+    se: float
     at: Callable[[float], tuple[float, float]]
 
 
@@ -201,6 +204,7 @@ def _ruling(found: list[Decision], items: Items, *, alpha: float, units: Units, 
         mde=_finite(width, detectable(worst)),
         seed_share=_seed_share(items, worst),
         n_items=items.n_items,
+        se=worst.limits.spread.se,
         at=at,
     )
 

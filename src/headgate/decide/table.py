@@ -6,7 +6,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from headgate.decide.verdict import ArmErrors, DriftRow, Look, MetricRow, Traffic, Verdict
+    from headgate.decide.verdict import ArmErrors, DriftRow, JudgeRow, Look, MetricRow, Traffic, Verdict
 
 SHOWN_ITEMS: Final = 10
 """Items that are credibly worse of which a report shows the facts."""
@@ -36,6 +36,7 @@ def verdict_table(verdict: Verdict) -> str:
     lines += _worse_items(verdict)
     lines += ["", *map(look_line, verdict.looks)] if verdict.looks else []
     lines += map(drift_line, verdict.drift)
+    lines += ["", *map(judge_line, verdict.judges)] if verdict.judges else []
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
     unit = "jobs" if verdict.traffic is None else "requests"
     lines += ["", *(_jobs(name, counts, unit=unit) for name, counts in arms.items() if counts is not None)]
@@ -74,6 +75,22 @@ def drift_line(row: DriftRow) -> str:
     where = one_line(" ".join(row.cell.values()), limit=40)
     limits = f"({_number(row.low)} to {_number(row.high)})"
     return f"baseline {where}, {row.n_items} items asked again: {one_line(row.name, limit=32)} {means} {limits}, {word}"
+
+
+def judge_line(row: JudgeRow) -> str:
+    """Return what the judges of a metric are worth in a cell, as one line."""
+    where = one_line(" ".join(row.cell.values()), limit=40)
+    parts = [f"{row.n_graded} answers graded by {one_line(', '.join(row.judges), limit=60)}"]
+    if row.n_labels:
+        parts.append(f"{row.n_labels} labelled: bias {_number(row.bias)}, kappa {_number(row.kappa)}")
+        parts.append(f"sensitivity {_number(row.sensitivity)}, specificity {_number(row.specificity)}")
+    if row.panel_kappa is not None:
+        limits = f"({_number(row.panel_kappa_low)} to {_number(row.panel_kappa_high)})"
+        parts.append(f"panel's kappa {_number(row.panel_kappa)} {limits}")
+    if row.position_bias is not None:
+        limits = f"({_number(row.position_bias_low)} to {_number(row.position_bias_high)})"
+        parts.append(f"first place {row.position_bias:+.4g} {limits}, {_number(row.flips)} of pairs flip")
+    return f"judge of {one_line(row.name, limit=32)} on {where}: {'; '.join(parts)}"
 
 
 def rule_text(row: MetricRow) -> str:

@@ -204,8 +204,8 @@ class _Arm:
         more = (0, size - self.rows.size)
         rows, n = np.pad(self.rows, more), np.pad(self.n, more)
         human = None if self.human is None else np.pad(self.human, more, constant_values=np.nan)
-        sums = {"total": np.pad(self.total, more), "squares": np.pad(self.squares, more)}
-        return replace(self, rows=rows, n=n, human=human, **sums)
+        total, squares = np.pad(self.total, more), np.pad(self.squares, more)
+        return replace(self, rows=rows, n=n, total=total, squares=squares, human=human)
 
     def items(self, shared: NDArray[np.bool_], *, metric: Metric, missing: int) -> ArmItems:
         """Return the means of some items."""

@@ -121,6 +121,7 @@ def read_grade(spec: Judge, text: str | None, *, logprobs: str | None = None) ->
             return Grade(None, said[:100], f"the judge said {said[:100]!r}, and may say {', '.join(spec.scores)}")
         return Grade(spec.scores[choice], choice, reason)
     number = _number(said)
+    said = said if number is None else f"{number:g}"
     if number is None:
         return Grade(None, said[:100], f"the judge said {said[:100]!r}, not a number")
     if not spec.scale[0] <= number <= spec.scale[1]:
@@ -142,7 +143,7 @@ def combine(spec: Judge, grades: Sequence[Grade]) -> Score:
     (1.0, 'yes yes no')
     """
     given = [grade for grade in grades if grade.value is not None]
-    labels = " ".join(grade.label or "-" for grade in grades)[:_SHOWN] or None
+    labels = " ".join("-" if grade.value is None else grade.label or "-" for grade in grades) or None
     lacking = next((grade.reason for grade in grades if grade.value is None), None)
     by_judge = {name: _mean_of(spec, [g for g in grades if g.judge == name]) for name in spec.asked}
     voices = [value for value in by_judge.values() if value is not None]
@@ -156,16 +157,29 @@ def combine(spec: Judge, grades: Sequence[Grade]) -> Score:
     return Score(value, labels, " | ".join(said)[:_SHOWN] or None)
 
 
-def voices_of(spec: Judge, grades: Sequence[Grade]) -> dict[str, list[float]]:
-    """Return the values that each judge gave an answer, those of a pair averaged over its two orders."""
-    found: dict[str, list[float]] = {}
-    for name in spec.asked:
-        mine = [grade for grade in grades if grade.judge == name]
-        if spec.kind != "pairwise":
-            found[name] = [grade.value for grade in mine if grade.value is not None]
-            continue
-        orders = [[g.value for g in mine if g.order == order and g.value is not None] for order in ("given", "swapped")]
-        found[name] = [(one + other) / 2 for one, other in zip(*orders, strict=False)]
+def voices(spec: Judge, labels: str) -> list[float] | None:
+    """Return the values behind the label of a score: judge by judge, its repeats; of pairs both orders as one.
+
+    Returns
+    -------
+    list of float or None
+        None where a verdict is missing.
+
+    Examples
+    --------
+    >>> voices(Judge(name="right", type="judge", kind="closed_qa", models=["a", "b"]), "yes no")
+    [1.0, 0.0]
+    """
+    words, orders = labels.split(), 2 if spec.kind == "pairwise" else 1
+    if "-" in words or len(words) != orders * spec.repeats * len(spec.asked):
+        return None
+    values = [float(word) if spec.is_scaled else spec.scores[word] for word in words]
+    if orders == 1:
+        return values
+    found: list[float] = []
+    for start in range(0, len(values), 2 * spec.repeats):
+        given, swapped = values[start : start + spec.repeats], values[start + spec.repeats : start + 2 * spec.repeats]
+        found += [(one + 1 - other) / 2 for one, other in zip(given, swapped, strict=True)]
     return found
 
 
