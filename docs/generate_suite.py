@@ -119,7 +119,8 @@ def canary_page() -> str:
     schema = canary_schema()
     parts = schema["$defs"]
     traffic = f"## Traffic\n\n{parts['Traffic']['description']}\n\n{_table(parts['Traffic'])}"
-    text = f"{CANARY_HEAD}\n{_table(schema)}\n{traffic}"
+    judges = f"## Judges\n\n{parts['Judges']['description']}\n\n{_table(parts['Judges'])}"
+    text = f"{CANARY_HEAD}\n{_table(schema)}\n{traffic}\n{judges}"
     for name in ORDER:
         text = text.replace(f"](#{name.lower()})", f"](suite.md#{name.lower()})")
     return text

@@ -8,10 +8,10 @@ later have a run of their own, so that none is changed once it has begun.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,10 @@ from headgate.suite.model import Model, Suite
 
 if TYPE_CHECKING:
     import polars as pl
+
+Answered = TypeVar("Answered")
+Rows: TypeAlias = Callable[[list[str]], Iterator[list[Row]]]
+"""Ids that stand in a run of the judge already -> the items of new runs."""
 
 _ROWS: Final = 20_000
 """Answers of one run of a judge at most: their texts are in memory while it is made."""
@@ -86,12 +90,46 @@ class Grading:
         retry_errors : bool
             Jobs of the judge that errored are run again.
         """
-        made = [self._of_model(scorer, judge, model, wanted, retry_errors) for model in judge.models]
+
+        def rows(covered: list[str]) -> Iterator[list[Row]]:
+            return self._rows(judge, wanted, covered)
+
+        yield from self._grouped(scorer, judge, wanted, rows, retry_errors=retry_errors)
+
+    def batches_of(
+        self,
+        scorer: BoundScorer,
+        judge: BoundJudge,
+        answers: Mapping[str, Answered],
+        *,
+        make: Callable[[BoundJudge, Mapping[str, Answered]], Iterable[Row]],
+    ) -> Iterator[list[Batch]]:
+        """Yield what is to be asked about answers that stand in no run, by their ids; as :meth:`batches`."""
+        import polars as pl
+
+        def rows(covered: list[str]) -> Iterator[list[Row]]:
+            known = set(covered)
+            made = list(make(judge, {name: one for name, one in answers.items() if name not in known}))
+            yield from [made] if made else []
+
+        yield from self._grouped(scorer, judge, pl.Series(list(answers), dtype=pl.String), rows, retry_errors=False)
+
+    def _grouped(
+        self, scorer: BoundScorer, judge: BoundJudge, wanted: pl.Series | None, rows: Rows, *, retry_errors: bool
+    ) -> Iterator[list[Batch]]:
+        made = [self._of_model(scorer, judge, model, wanted, rows, retry_errors=retry_errors) for model in judge.models]
         for group in zip_longest(*made):
             yield [batch for batch in group if batch is not None]
 
     def _of_model(
-        self, scorer: BoundScorer, judge: BoundJudge, model: Model, wanted: pl.Series | None, retry_errors: bool
+        self,
+        scorer: BoundScorer,
+        judge: BoundJudge,
+        model: Model,
+        wanted: pl.Series | None,
+        rows: Rows,
+        *,
+        retry_errors: bool,
     ) -> Iterator[Batch]:
         runs, covered = judge_runs(self.files, judge, judge.key(model)), list[str]()
         for run in runs:
@@ -101,8 +139,8 @@ class Grading:
             batch = _unfinished(run, judge, model, chosen, retry_errors=retry_errors)
             if batch is not None:
                 yield batch
-        for number, rows in enumerate(self._rows(judge, wanted, covered), len(runs) + 1):
-            yield self._make(scorer, judge, model, number, rows)
+        for number, new in enumerate(rows(covered), len(runs) + 1):
+            yield self._make(scorer, judge, model, number, new)
 
     def _rows(self, judge: BoundJudge, wanted: pl.Series | None, covered: list[str]) -> Iterator[list[Row]]:
         """Yield the answers that no run of the judge holds, as the items of new ones."""

@@ -12,8 +12,9 @@ from headgate.errors import ConfigError
 from headgate.identity import canonical_json, digest
 from headgate.registry.load import read_prompt
 from headgate.score.judge import fence, response_format
+from headgate.suite.canary import Canary
 from headgate.suite.judge import Judge
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Items, Model, Suite
 from headgate.suite.prompts import Prompt
 from headgate.suite.templates import Template
 
@@ -104,7 +105,7 @@ class BoundJudge:
 _TAGS: Final = {"output": "answer", "first": "first-answer", "second": "second-answer"}
 
 
-def bind_judge(suite: Suite, spec: Judge, *, field: str) -> BoundJudge:
+def bind_judge(suite: Suite | Canary, spec: Judge, *, field: str) -> BoundJudge:
     """Read what a judge of a suite names, and prove that its prompt can see no arm.
 
     Raises
@@ -133,9 +134,13 @@ def bind_judge(suite: Suite, spec: Judge, *, field: str) -> BoundJudge:
         models=tuple(models[name] for name in spec.asked),
         question=None if spec.question is None else Template(spec.question, file=where, where=f"{field}.question"),
         target=Template(spec.target, file=where, where=f"{field}.target"),
-        hidden=frozenset({"id", "target", suite.items.id, suite.items.target, suite.items.cluster or "id"}),
-        labels=read_labels(suite, spec, field=field),
+        hidden=frozenset({"id", "target"}) if isinstance(suite, Canary) else _hidden(suite.items),
+        labels=None if isinstance(suite, Canary) else read_labels(suite, spec, field=field),
     )
+
+
+def _hidden(items: Items) -> frozenset[str]:
+    return frozenset({"id", "target", items.id, items.target, items.cluster or "id"})
 
 
 def _swapped(prompt: Prompt) -> Prompt:
@@ -148,7 +153,7 @@ def _built_in(spec: Judge) -> Prompt:
     return Prompt(name=GIVEN, messages=(("user", text),), file=f"headgate/score/judges/{spec.kind}.txt")
 
 
-def _own_prompt(suite: Suite, spec: Judge, field: str) -> Prompt:
+def _own_prompt(suite: Suite | Canary, spec: Judge, field: str) -> Prompt:
     assert spec.prompt is not None
     path = suite.base / spec.prompt
     if not path.is_file():
@@ -180,7 +185,7 @@ def _check_blind(prompt: Prompt, spec: Judge, *, field: str) -> None:
         raise ConfigError("leaves out the answer that it grades", file=prompt.file, field=field, value=name, mend=mend)
 
 
-def _rubric(suite: Suite, spec: Judge, field: str) -> str | None:
+def _rubric(suite: Suite | Canary, spec: Judge, field: str) -> str | None:
     if spec.rubric_file is None:
         return spec.rubric
     path = suite.base / spec.rubric_file

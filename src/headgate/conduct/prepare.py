@@ -88,7 +88,7 @@ def prepare(
     prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite)
     check_pairs(suite, whole=chosen is None)
-    calls = dict(_resolve_calls(suite))
+    calls = dict(resolve_calls(suite))
     for model in suite.models:
         if chosen is None or model.role == "judge" or chosen.has_model(model.id):
             resolve_key(model, base=suite.base, file=suite.file)
@@ -142,7 +142,7 @@ def prepare_scoring(suite: Suite, run: Path) -> Prepared:
     alone = suite.model_copy(update={"models": judges})
     for model in judges:
         resolve_key(model, base=suite.base, file=suite.file)
-    calls, prices = dict(_resolve_calls(alone)), find_judge_prices(suite)
+    calls, prices = dict(resolve_calls(alone)), find_judge_prices(suite)
     check_cap(alone, (), prices, judges=judge_prompts(scorer.judge for scorer in scorers))
     store = RunStore.open(run)
     try:
@@ -251,7 +251,8 @@ def _part(shard: Shard | None) -> str:
     return "the whole plan" if shard is None else f"shard {shard} of the plan"
 
 
-def _resolve_calls(suite: Suite) -> Iterator[tuple[str, Callable[..., Any]]]:
+def resolve_calls(suite: Suite) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the models of provider ``python``, and their callables."""
     for model in suite.models:
         if model.call is not None:
             field = f"models.{model.id}.call"

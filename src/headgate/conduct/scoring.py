@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -70,8 +70,6 @@ def bind_scorers(suite: Suite | Canary) -> tuple[BoundScorer, ...]:
 def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
     call, target = None, None
     if isinstance(spec, Judge):
-        if isinstance(suite, Canary):
-            raise ConfigError("a judge cannot be asked of live traffic yet", file=suite.file, field=field)
         judge = bind_judge(suite, spec, field=field)
         return BoundScorer(spec, judge.version, None, None, judge)
     if isinstance(spec, Python):
@@ -137,10 +135,19 @@ async def score_rows(
     return frames
 
 
-async def score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> list[float | None]:
+Ask = Callable[[BoundJudge, Sequence[Row]], Awaitable[list[Score]]]
+"""Has a judge grade answers of live traffic."""
+
+
+async def score_traffic(rows: Sequence[Row], scorer: BoundScorer, *, ask: Ask | None = None) -> list[float | None]:
     """Return the score of each row of live traffic; None where it errored or could not be scored.
 
     Targets are templates over the columns of the row's record, ``input``, ``output`` and ``target``.
+
+    Parameters
+    ----------
+    ask : callable, optional
+        Who judges, where the scorer is one.
     """
     import polars as pl
 
@@ -161,6 +168,11 @@ async def score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> list[float 
         wanted = answered(frame).filter(~is_failure())["job_id"].cast(pl.Int64).to_list()
         pairs = [(rows[n].output or "", _row_columns(rows[n])) for n in wanted]
         scores = attach_scores(scorer.spec, frame, await grade_rows(scorer.spec, scorer.call, pairs))
+    elif scorer.judge is not None:
+        assert ask is not None
+        wanted = answered(frame).filter(~is_failure())["job_id"].cast(pl.Int64).to_list()
+        given = await ask(scorer.judge, [rows[n] for n in wanted])
+        scores = attach_scores(scorer.judge.spec, frame, given)
     else:
         scores = score_columns(scorer.spec, frame)
     found = dict(scores.select(pl.col("job_id").cast(pl.Int64), "value").iter_rows())

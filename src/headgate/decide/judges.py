@@ -58,7 +58,7 @@ def grade_variance(facts: RunFacts, cell: Cell, judge: Judge) -> float | None:
     if table is None:
         return None
     found = table.mean(axis=2) if len(judge.asked) > 1 else table[:, 0, :]
-    n, k = found.shape
+    n, k = map(int, found.shape)
     if k < 2 or n < 2:
         return None
     within = found - found.mean(axis=1, keepdims=True)
