@@ -123,12 +123,16 @@ def test_a_check_settles_nothing_before_there_are_labels_enough(tmp_path):
 
 
 def simulate(rng, *, runs, n, n_labels, sensitivity, specificity):
-    """Return how often the interval of a paired difference held the truth, with labels and without."""
+    """Judge a drop of exactly the margin, 10 points, with labels and without.
+
+    Returns the shares of runs whose limits held the truth, and of those that passed, which is wrong: with labels, and
+    without.
+    """
     from headgate.decide.calibrated import decide_calibrated
     from headgate.decide.decision import Rule
     from headgate.stats.paired import PairedLimits
 
-    rule, held, raw = Rule(floor=-0.1, ceiling=0.0), 0, 0
+    rule, counts = Rule(floor=-0.1, ceiling=0.0), np.zeros(4)
     for _ in range(runs):
         # Wrong answers of the candidate please this judge: it errs by arm, which no paired design takes away.
         c, b = (rng.random(n) < 0.7).astype(float), (rng.random(n) < 0.8).astype(float)
@@ -136,22 +140,32 @@ def simulate(rng, *, runs, n, n_labels, sensitivity, specificity):
         judged_b = np.where(b == 1, rng.random(n) < sensitivity, rng.random(n) >= 0.95).astype(float)
         labels = np.where(np.arange(n) < n_labels, c - b, np.nan)
         found = decide_calibrated(rule, judged_c - judged_b, labels, alpha=0.05, bounds=(-1.0, 1.0))
-        held += found.low <= -0.1 <= found.high
-        low, high = PairedLimits.of(judged_c, judged_b).at(0.05)
-        raw += low <= -0.1 <= high
-    return held / runs, raw / runs
+        alone = rule.decide(PairedLimits.of(judged_c, judged_b), alpha=0.05)
+        for place, one in enumerate((found, alone)):
+            counts[place] += one.low <= -0.1 <= one.high
+            counts[2 + place] += one.verdict == "pass"
+    return counts / runs
 
 
-def test_a_small_simulation_of_the_interval():
-    held, raw = simulate(np.random.default_rng(1), runs=60, n=400, n_labels=100, sensitivity=0.95, specificity=0.5)
+def test_a_small_simulation_of_the_verdicts():
+    rng = np.random.default_rng(1)
+    held, alone, passed, passed_alone = simulate(rng, runs=60, n=400, n_labels=100, sensitivity=0.95, specificity=0.5)
     assert held >= 0.8
-    assert raw <= 0.3  # the positive control: without labels the truth is missed
+    assert passed <= 0.15
+    # The positive control: without labels the truth is missed, and a drop of the margin passes.
+    assert alone <= 0.1
+    assert passed_alone >= 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "n_labels"), [(200, 40), (1000, 100), (2000, 400)])
-def test_corrected_intervals_hold_the_truth_as_often_as_declared(n, n_labels):
-    """Two one-sided limits at 5 % each: 90 % between them, within three standard errors of 1,000 runs."""
-    held, raw = simulate(np.random.default_rng(n), runs=1000, n=n, n_labels=n_labels, sensitivity=0.95, specificity=0.5)
+def test_corrected_verdicts_hold_their_error_rates(n, n_labels):
+    """Two one-sided limits at 5 % each: 90 % between them, and 5 % pass, within three standard errors of 1,000 runs."""
+    rng = np.random.default_rng(n)
+    found = simulate(rng, runs=1000, n=n, n_labels=n_labels, sensitivity=0.95, specificity=0.5)
+    held, alone, passed, passed_alone = found
+    print(n, n_labels, found)
     assert held >= 0.9 - 3 * np.sqrt(0.9 * 0.1 / 1000)
-    assert raw < 0.5
+    assert passed <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
+    assert alone < 0.1
+    assert passed_alone > 0.9

@@ -273,3 +273,49 @@ def test_killed_while_grading_it_comes_to_the_same_scores_and_grades_nothing_twi
         assert json.dumps([row.estimate for row in resumed.verdict.metrics]) == json.dumps(
             [row.estimate for row in whole.verdict.metrics]
         )
+
+
+@pytest.mark.parametrize(
+    ("scorer", "best", "worst"),
+    [
+        ({"kind": "rubric", "rubric": "Is it right?", "scale": [0, 10]}, 10, 0),
+        ({"kind": "rubric", "rubric": "Is it right?", "negate": True}, -4, 0),
+        ({"kind": "steps", "rubric": "Is it right?", "steps": ["Add.", "Compare."]}, 5, 1),
+        ({"kind": "factuality"}, 1, 0),
+        ({"kind": "closed_qa", "structured": True}, 1, 0),
+    ],
+    ids=["rubric", "negated", "steps", "factuality", "structured"],
+)
+def test_every_kind_is_asked_and_read(tmp_path, scorer, best, worst):
+    run = hg.run(judged_suite(n=20, scorer=scorer), out=tmp_path / "run")
+    found = scores(run)
+    assert set(found["right"]) == {best, worst}
+    assert found["exact"].to_list() == [value == best for value in found["right"]]
+    assert hg.gate(run).verdict in {"pass", "inconclusive"}
+    [judged] = RunFolder(run.path).judge_runs()
+    params = json.loads(judged.manifest.read_text())["plan"]["prompts"]["given"]["params"]
+    assert ("response_format" in params) == bool(scorer.get("structured"))
+
+
+def test_an_item_without_a_target_is_not_asked_about_and_says_so(tmp_path):
+    items = [{"id": "a", "question": "1 + 1 = ?", "target": "2"}, {"id": "b", "question": "2 + 2 = ?"}]
+    run = hg.run(judged_suite(items=items), out=tmp_path / "run")
+    rows = hg.scan_scores(run).filter((pl.col("scorer") == "right") & (pl.col("item_id") == "b")).collect()
+    assert rows["value"].to_list() == [None, None]
+    assert judge_rows(run).height == 2
+
+
+def test_a_stored_baseline_brings_its_grades_and_labels(tmp_path):
+    """A baseline is saved without the rows of its judges: its scores hold what they said."""
+    suite = judged_suite(n=40)
+    run = hg.run(suite, out=tmp_path / "run")
+    hg.save_baseline(run, name="main", store=str(tmp_path / "store"))
+    verdict = hg.check(suite, baseline="baseline:main", store=str(tmp_path / "store"), out=tmp_path / "check").verdict
+    assert verdict.verdict in {"pass", "inconclusive"}
+    assert not [row for row in verdict.drift if row.drifted]
+
+
+def test_a_plan_says_how_often_judges_will_be_asked():
+    found = hg.forecast(judged_suite(n=50, scorer={"repeats": 2}))
+    assert found.jobs == 100
+    assert any("at most 200 of right" in warning for warning in found.warnings)

@@ -8,7 +8,7 @@ import pytest
 
 from headgate.decide.cells import Cell
 from headgate.decide.facts import RunFacts
-from headgate.decide.judges import grade_variance, judge_rows, most_useful, shares
+from headgate.decide.judges import grade_variance, most_useful, rate_judges, shares
 from headgate.suite.judge import Judge
 
 CELL = Cell(prompt="p", model="m")
@@ -48,7 +48,7 @@ def judge(**changes):
 
 
 def row(found, spec):
-    [only] = judge_rows([(found, [CELL])], [spec], {"j"})
+    [only] = rate_judges([(found, [CELL])], [spec], {"j"})
     return only
 
 

@@ -93,7 +93,7 @@ class BoundJudge:
         return {**known, "item": dict(columns)} if self._names_item else known
 
     def _target(self, seen: Mapping[str, Any]) -> str | None:
-        if seen["target"] is None and self.target.variables == {"target"}:
+        if seen["target"] is None and self.target.variables == frozenset({"target"}):
             return None
         return self.target.render(seen)
 

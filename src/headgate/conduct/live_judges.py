@@ -138,5 +138,5 @@ def _items(judge: BoundJudge, rows: Mapping[str, Row]) -> Iterator[Item]:
     for number, (name, row) in enumerate(sorted(rows.items()), 1):
         variables = judge.variables({"input": row.input}, row.target, output=row.output or "")
         if variables is not None:
-            known = {"item_id": name, "cluster": None, "target": variables["target"], "variables": variables}
-            yield Item(number=number, line=None, **known)
+            target = variables["target"]
+            yield Item(number=number, line=None, item_id=name, cluster=None, target=target, variables=variables)

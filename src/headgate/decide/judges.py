@@ -27,7 +27,7 @@ Flags: TypeAlias = NDArray[np.bool_]
 _CONFIDENCE: Final = 0.95
 
 
-def judge_rows(
+def rate_judges(
     arms: Sequence[tuple[RunFacts, Sequence[Cell]]], scorers: Sequence[Scorer], names: set[str]
 ) -> list[JudgeRow]:
     """Return what the judges of some metrics are worth, a row for each and each cell that they graded.
