@@ -253,22 +253,20 @@ def test_killed_while_grading_it_comes_to_the_same_scores_and_grades_nothing_twi
         whole = getattr(hg, call)(served(server.base_url), out=tmp_path / "whole")
         asked = server.requests.copy()
         server.requests.clear()
-        out, kept = tmp_path / "killed", set()
-        for after in (0.25, 0.4):
-            text = KILLED.format(
-                tests=str(Path(__file__).parents[1]), out=str(out), after=after, call=call, url=server.base_url
-            )
-            killed = subprocess.run([sys.executable, "-c", textwrap.dedent(text)], capture_output=True)
-            assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-            kept |= set(judge_rows(out)["job_id"])
+        out = tmp_path / "killed"
+        told = {"tests": str(Path(__file__).parents[1]), "out": str(out), "after": 0.3, "call": call}
+        script = textwrap.dedent(KILLED.format(**told, url=server.base_url))
+        killed = subprocess.run([sys.executable, "-c", script], capture_output=True)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
+        kept = set(judge_rows(out)["job_id"])
         before = server.requests.copy()
         resumed = getattr(hg, call)(served(server.base_url), out=out)
-        assert kept
+        assert 0 < len(kept) < len(asked)
         assert all(server.requests[job] == before[job] for job in kept)  # what was durable is not asked again
     assert set(server.requests) == set(asked)
     assert judge_rows(out)["job_id"].n_unique() == judge_rows(out).height == len(asked)
     assert scores(out).equals(scores(tmp_path / "whole"))
-    assert hg.verify(out) == hg.verify(tmp_path / "whole") or call == "check"
+    assert hg.verify(out) == []
     if call == "check":
         assert json.dumps([row.estimate for row in resumed.verdict.metrics]) == json.dumps(
             [row.estimate for row in whole.verdict.metrics]

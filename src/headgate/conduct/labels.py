@@ -99,7 +99,7 @@ def _value(spec: Judge, label: Any, path: Path, number: int) -> float | None:
     if label is None:
         return None
     text = str(label).strip()
-    if not spec.is_scaled and text in spec.scores:
+    if spec.kind != "pairwise" and text in spec.scores:
         value = spec.scores[text]
     else:
         try:
@@ -108,6 +108,7 @@ def _value(spec: Judge, label: Any, path: Path, number: int) -> float | None:
             value = float("nan")
     low, high = spec.bounds
     if not low <= value <= high:
-        known = f"a number from {low:g} to {high:g}" + (f", or one of {', '.join(spec.scores)}" if spec.scores else "")
+        words = ", ".join(spec.scores) if spec.kind != "pairwise" else ""
+        known = f"a number from {low:g} to {high:g}" + (f", or one of {words}" if words else "")
         raise ConfigError("is no label", file=path, field=f"row {number}.label", value=label, mend=f"give {known}")
     return 1 - value if spec.negate else value

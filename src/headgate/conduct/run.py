@@ -337,9 +337,13 @@ class Conductor:
         """
         retry = self._options.retry_errors
         for scorer, judge in self._grading.judges:
+            if self._stopped:
+                return
             try:
                 for batches in self._grading.batches(scorer, judge, wanted, retry_errors=retry):
                     await self._ask_judges(batches)
+                    if self.stopped:
+                        return
             except EndpointError as error:
                 self._judge_down = str(error)
                 _LOG.error("judge down", extra={"facts": {"scorer": scorer.name, "message": str(error)}})
