@@ -72,12 +72,13 @@ docs/schemas/canary-v1.json.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "ContentPart", "Model", "Endpoint", "Price", "Simulation", "Faults", "Lane",
+    "Items", "PromptSource", "Message", "ContentPart", "Model", "Endpoint", "Price", "Simulation", "Faults",
+    "JudgeSimulation", "Lane",
     "ExactMatch", "Contains", "StartsWith", "EndsWith", "Regex", "StringSimilarity", "Length", "Language", "Refusal",
     "Numeric", "MultipleChoice", "Classification",
     "JsonValid", "JsonSchema", "JsonField", "SqlValid", "XmlValid", "HtmlValid", "ToolCall", "ToolCallValid",
     "Bleu", "Chrf", "Gleu", "Rouge", "TokenF1", "Perplexity", "Limit", "StopReason",
-    "EmbeddingSimilarity", "Python", "Weighted", "PassAtK",
+    "EmbeddingSimilarity", "Python", "Judge", "Calibrate", "Weighted", "PassAtK",
     "Compare", "Arm", "Gate", "Policy", "Budget", "Store",
 )  # fmt: skip
 
@@ -101,6 +102,8 @@ A plain text in place of the mapping is a path when it ends like one of these, e
 value is an error.""",
     "ExactMatch": """\
 What each type of scorer is for, with an example, and its counterparts elsewhere: [Scoring](scoring.md).""",
+    "Judge": """\
+How a judge is asked, blind and calibrated, and what that costs: [Judges](judges.md).""",
     "Price": """\
 Without it the published price holds, where there is one: [Cost](cost.md).""",
 }
@@ -124,7 +127,8 @@ def canary_page() -> str:
     schema = canary_schema()
     parts = schema["$defs"]
     traffic = f"## Traffic\n\n{parts['Traffic']['description']}\n\n{_table(parts['Traffic'])}"
-    text = f"{CANARY_HEAD}\n{_table(schema)}\n{traffic}"
+    judges = f"## Judges\n\n{parts['Judges']['description']}\n\n{_table(parts['Judges'])}"
+    text = f"{CANARY_HEAD}\n{_table(schema)}\n{traffic}\n{judges}"
     for name in ORDER:
         text = text.replace(f"](#{name.lower()})", f"](suite.md#{name.lower()})")
     return text

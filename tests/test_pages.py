@@ -63,6 +63,13 @@ def test_a_file_of_scores_is_gated_as_the_page_says(tmp_path):
         assert ran.stdout.startswith("PASS")
 
 
+def test_the_python_of_the_page_on_judges_runs(tmp_path):
+    (code,) = blocks("docs/judges.md", "python")
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert re.match(r"40 \([01]\.0, 'simulated'\)", ran.stdout)
+
+
 def test_the_operations_page_names_every_metric():
     page = (ROOT / "docs" / "operations.md").read_text()
     source = (ROOT / "src" / "headgate" / "report" / "metrics.py").read_text()

@@ -129,7 +129,7 @@ SIMULATED = {"provider": "simulated"}
         (SIMULATED, {"itmes": []}, "suite", "there is no such field"),
         (SIMULATED, {"prompts": {"p": {"path": "gone.prompt"}}}, "prompts", "gone.prompt"),
         (SIMULATED, {"prompts": {"p": {"text": "{{ question }}"}}}, "items", "'question' is undefined"),
-        (SIMULATED, {"items": {"path": "gone.csv"}}, "items", "gone.csv"),
+        (SIMULATED, {"items": {"path": "gone.csv"}}, "items", "there is no such file"),
         (SIMULATED, {"scorers": [{"name": "s", **NOWHERE}]}, "scorers", "cannot be imported"),
         ({"provider": "python", "call": "nowhere:f"}, {}, "models.m", "cannot be imported"),
         (at("http://127.0.0.1:9", api_key="env:HEADGATE_UNSET"), {}, "models.m", "names no key"),

@@ -74,6 +74,7 @@ def test_the_document_has_these_fields():
         "look_plan",
         "drift",
         "traffic",
+        "judges",
     }
     assert set(document["metrics"][0]) == {
         "name",
@@ -81,6 +82,8 @@ def test_the_document_has_these_fields():
         "rule",
         "against",
         "seed_share",
+        "judge_share",
+        "n_labels",
         "estimate",
         "low",
         "high",

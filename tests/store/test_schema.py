@@ -19,9 +19,9 @@ latency_s double, ttfb_s double, queued_s double!, attempts int64!, served_model
 cache_hit bool!, generation int64!, request_id string, system_fingerprint string, tool_calls_json large_string,
 metadata_json large_string, api_version string, dropped_params string, logprobs_json large_string, substitute string
 """
-V1_SCORES = """
+V4_SCORES = """
 job_id string!, item_id string!, cluster string, prompt string!, model string!, seed int64!, scorer string!,
-scorer_version string!, value double, label string, explanation large_string
+scorer_version string!, value double, label string, explanation large_string, human double
 """
 
 
@@ -29,10 +29,10 @@ def described(schema):
     return ", ".join(f"{field.name} {field.type}{'' if field.nullable else '!'}" for field in schema)
 
 
-@pytest.mark.parametrize(("schema", "expected"), [(RESULTS, V3), (SCORES, V1_SCORES)])
+@pytest.mark.parametrize(("schema", "expected"), [(RESULTS, V3), (SCORES, V4_SCORES)])
 def test_columns_are_frozen(schema, expected):
     assert described(schema) == " ".join(expected.split())
-    assert SCHEMA_VERSION == 3
+    assert SCHEMA_VERSION == 4
 
 
 def test_columns_are_those_of_the_result():

@@ -34,9 +34,9 @@ def test_any_arrow_table_is_written(run, make):
     assert path == run.scores / "correct@ab12.parquet"
     file = open_part(path)
     assert file.schema_arrow.equals(SCORES)
-    assert footer(file) == {"headgate.schema": "2", "headgate.plan": "p"}
+    assert footer(file) == {"headgate.schema": "4", "headgate.plan": "p"}
     expected = COLUMNS | {"scorer": ["correct"] * 2, "scorer_version": ["ab12"] * 2}
-    assert file.read().to_pydict() == {name: expected[name] for name in SCORES.names}
+    assert file.read().to_pydict() == {name: expected.get(name, [None] * 2) for name in SCORES.names}
     assert checksums.read_sums(run) == {"scores/correct@ab12.parquet": checksums.sha256(path)}
 
 

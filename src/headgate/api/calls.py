@@ -75,7 +75,8 @@ def make_run(path: Path, planned: int, counts: Mapping[str, int], costs: Costs, 
 def interrupted(conductor: Conductor, summary: RunSummary) -> Interrupted:
     """Say how far a run came, and what ended it."""
     left = summary.planned - summary.done
-    stands = f"{summary.done:,} of {summary.planned:,} jobs done, {left:,} left; the same call resumes"
+    rest = f"{left:,} left" if left else "and judges have answers left to grade"
+    stands = f"{summary.done:,} of {summary.planned:,} jobs done, {rest}; the same call resumes"
     return Interrupted(f"{conductor.expiry}: {stands}" if conductor.expiry else f"stopped with {stands}")
 
 

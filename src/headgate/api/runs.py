@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from headgate.api.calls import Run, RunPath, Watch, complete, interrupted, make_options, make_run
 from headgate.conduct.cap import cap_suite
-from headgate.conduct.prepare import ArmName, Prepared, prepare
+from headgate.conduct.prepare import ArmName, Prepared, prepare, prepare_scoring
 from headgate.conduct.run import Conductor, RunOptions
-from headgate.conduct.scoring import bind_scorers, check_open
-from headgate.conduct.scoring import score_run as score_results
+from headgate.errors import EndpointError
 from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transports import TransportName
 from headgate.result import Result
@@ -24,7 +23,7 @@ from headgate.store.dataset import Paths, find_runs
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
 from headgate.store.merge import merge_shards
-from headgate.store.run import RunStore, count_statuses
+from headgate.store.run import count_statuses
 from headgate.suite.model import Suite
 
 if TYPE_CHECKING:
@@ -205,6 +204,8 @@ async def conduct_run(prepared: Prepared, options: RunOptions, watch: Watch | No
     summary = await conductor.complete(watch)
     if conductor.stopped:
         raise interrupted(conductor, summary)
+    if conductor.judge_down:
+        raise EndpointError(conductor.judge_down)
     return make_run(summary.path, summary.planned, summary.counts, summary.costs, lost=summary.lost)
 
 
@@ -262,6 +263,8 @@ async def stream(
         summary = await work
         if conductor.expiry:
             raise interrupted(conductor, summary)
+        if conductor.judge_down:
+            raise EndpointError(conductor.judge_down)
     finally:
         conductor.stop()
         held.end()
@@ -348,6 +351,8 @@ def merge(runs: Paths, *, out: RunPath) -> Run:
 def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     """Score a run again, replacing its scores; no model under test is called.
 
+    Judges are asked what they have not graded yet, and what they gave no answer to, from the suite's budget.
+
     Parameters
     ----------
     run : path or Run
@@ -364,6 +369,10 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     ------
     ConfigError
         If a scorer is wrong, or the run's outputs were not kept.
+    EndpointError
+        If a judge cannot serve; what it has graded is kept, and the rest has no score.
+    Interrupted
+        If the money for judges is used up; the same call goes on.
 
     Examples
     --------
@@ -383,7 +392,14 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     """
     path = Path(run)
     declared = Suite.model_validate(read_manifest(RunFolder(path).manifest).suite) if suite is None else suite
-    scorers = bind_scorers(declared, keys=True)
-    with RunStore.open(path) as store:
-        check_open(store)
-        return complete(score_results(store, scorers))
+    return complete(_score(prepare_scoring(declared, path)))
+
+
+async def _score(prepared: Prepared) -> dict[str, int]:
+    conductor = Conductor(prepared, options=RunOptions(retry_errors=True))
+    summary = await conductor.complete()
+    if conductor.stopped:
+        raise interrupted(conductor, summary)
+    if conductor.judge_down:
+        raise EndpointError(conductor.judge_down)
+    return dict(summary.unscored)

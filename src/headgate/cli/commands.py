@@ -221,7 +221,8 @@ def check_suite(
         unasked = "are left" if done.expiry else "were not needed"
         print_line(f"{looks}; {done.run.done:,} of {done.planned:,} jobs, {done.saved:,} {unasked}")
         if done.run.costs.cost_usd is not None:
-            print_line(format_cost(done.run.costs.cost_usd, done.run.costs.unpriced))
+            costs = done.run.costs
+            print_line(format_cost(costs.cost_usd, costs.unpriced, costs.judges_usd))
     if done.expiry and not quiet:
         sys.stderr.write(f"headgate: {done.expiry}; the run can be resumed\n")
     return verdict.exit_code
@@ -284,7 +285,7 @@ def show_run(run: Path, *, json: bool) -> None:
     cells = summarize_run(run)
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
-        facts |= {"cost_usd": costs.cost_usd, "unpriced": costs.unpriced}
+        facts |= {"cost_usd": costs.cost_usd, "unpriced": costs.unpriced, "judges_usd": costs.judges_usd}
         print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
@@ -296,7 +297,7 @@ def show_run(run: Path, *, json: bool) -> None:
     print_line(f"{manifest.name}: run {manifest.run_id} of {manifest.created}{commit}{shard}")
     print_line(format_counts(counts, manifest.n_jobs))
     if costs.cost_usd is not None:
-        print_line(format_cost(costs.cost_usd, costs.unpriced))
+        print_line(format_cost(costs.cost_usd, costs.unpriced, costs.judges_usd))
     print_line("")
     print_line(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
     print_line("")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from headgate.conduct.canary_state import CanaryState, StateFile, parts_of, whole
+from headgate.conduct.live_judges import LiveJudges
 from headgate.conduct.scoring import bind_scorers, score_traffic
 from headgate.decide.canary import questions_of
 from headgate.decide.live import Sight, decide_live
@@ -75,6 +76,7 @@ class Watcher:
                 "is both stable and the canary", file=declared.file, field="traffic", value=self.places[0]
             )
         self._scorers = bind_scorers(declared, keys=True)
+        self._judges = LiveJudges(declared, self._scorers, state=state)
         self._questions = questions_of(declared.gates, declared.scorers, declared.policy, min_units=declared.min_units)
         self._metrics = sorted({question.metric.name for question in self._questions})
         self.troubles: list[str] = []
@@ -147,7 +149,7 @@ class Watcher:
             places=self.places,
             digest=self.digest,
             policy=self.declared.policy,
-            troubles=self.troubles,
+            troubles=[*self.troubles, *self._judges.troubles],
         )
 
     def save(self) -> None:
@@ -171,6 +173,7 @@ class Watcher:
 
     def close(self) -> None:
         """Let other processes in; what was not saved is read again by the next watcher."""
+        self._judges.close()
         if self._file is not None:
             self._file.close()
 
@@ -183,6 +186,8 @@ class Watcher:
         facts["policy"] = declared.policy.model_dump(include={"alpha", "fail_rule"})
         facts["scorers"] = [[scorer.name, scorer.version] for scorer in self._scorers]
         facts["mapping"] = MAPPING
+        if declared.judges is not None:
+            facts["judges"] = declared.judges.share
         return parts_of(facts)
 
     def _columns(self) -> dict[str, str]:
@@ -227,8 +232,9 @@ class Watcher:
             if scorer.name not in self._metrics:
                 continue
             place = self._metrics.index(scorer.name)
-            scores = await score_traffic([row for row, _, _ in sampled], scorer)
-            for (_, values, canary), score in zip(sampled, scores, strict=True):
+            seen = sampled if scorer.judge is None else [one for one in sampled if self._judges.sees(one[0])]
+            scores = await score_traffic([row for row, _, _ in seen], scorer, ask=self._judges.ask)
+            for (_, values, canary), score in zip(seen, scores, strict=True):
                 if score is None:
                     self._sight.arms[canary].unscored += 1
                 else:

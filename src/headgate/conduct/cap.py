@@ -32,8 +32,19 @@ def cap_suite(suite: Suite, *, max_cost_usd: float | None) -> Suite:
     return suite.model_copy(update={"budget": budget})
 
 
-def check_cap(suite: Suite, prompts: Sequence[Prompt], prices: Mapping[str, ModelPrice | None]) -> None:
+def check_cap(
+    suite: Suite,
+    prompts: Sequence[Prompt],
+    prices: Mapping[str, ModelPrice | None],
+    *,
+    judges: Mapping[str, Sequence[Prompt]] | None = None,
+) -> None:
     """Refuse a cap that could not be held, where nothing bounds what a request may cost.
+
+    Parameters
+    ----------
+    judges : mapping, optional
+        The prompts of each judge, by the id of its model.
 
     Raises
     ------
@@ -44,7 +55,8 @@ def check_cap(suite: Suite, prompts: Sequence[Prompt], prices: Mapping[str, Mode
     if not caps:
         return
     for index, model in enumerate(suite.models):
-        told = (found for place in model.places for found in _unbounded(place, prompts, prices.get(place.id), caps))
+        asked = prompts if model.role == "tested" else (judges or {}).get(model.id, ())
+        told = (found for place in model.places for found in _unbounded(place, asked, prices.get(place.id), caps))
         for field, problem, mend in told:
             raise ConfigError(
                 problem,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headgate.conduct.judges import check_pairs
 from headgate.conduct.judging import collect_results, known_facts, read_facts, serving_of
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
@@ -67,7 +68,7 @@ class Checker(Conductor):
     A prefix is asked whole before it is looked at, so nothing of what comes later is paid for in advance, and slow
     failures cannot hide behind quick answers. What is stored decides: a check that was killed and is started again
     makes the same looks, and comes to the same verdict. Rows are scored between the jobs of a look and the look itself,
-    while lanes and connections are open: a scorer that asks a model belongs there (:meth:`_with`).
+    while lanes and connections are open: what a judge is asked belongs to the look, which waits for its grades too.
 
     Parameters
     ----------
@@ -98,6 +99,7 @@ class Checker(Conductor):
         super().__init__(prepared, options=options)
         suite = prepared.suite
         _check_gates(suite, anchor)
+        check_pairs(suite, whole=baseline is None)
         store, columns = prepared.store, _columns(suite)
         self._baseline, self._anchor = (
             None if path is None else read_facts(path, None, columns=columns) for path in (baseline, anchor)
@@ -137,11 +139,13 @@ class Checker(Conductor):
                 cells = self._cells_of_look(number)
                 asked = 0 if number + 1 >= len(self._looks.sizes) else self._looks.n_items(number)
                 await work_off(self._of(items, cells))
+                rows = self._rows_of(items, cells)
+                await self._grade(rows["job_id"])
                 if self.stopped:
                     return
-                self._facts = await self._with(items, cells)
+                self._facts = await self._with(rows, items, cells)
                 await self._look()
-                if self._course.over:
+                if self._course.over or self.judge_down:
                     return
 
     async def _look(self) -> None:
@@ -183,6 +187,8 @@ class Checker(Conductor):
     def verdict(self) -> Verdict:
         """Return the verdict on what was looked at."""
         verdict = self._course.verdict(self._facts, self._restricted(self._baseline), self._restricted(self._anchor))
+        if self.judge_down:
+            return invalidate(verdict, verdict.metrics, reason=f"a judge cannot serve: {self.judge_down}")
         if self._unlike is None:
             return verdict
         reason = f"the stored baseline is not what the suite declares: {self._unlike} differs"
@@ -250,18 +256,26 @@ class Checker(Conductor):
         self._grid(todo)[place] = self._grid(self._todo)[place]
         return todo
 
-    async def _with(self, items: Ints, cells: NDArray[np.bool_]) -> RunFacts:
-        """Return what was seen so far, with the rows of more items or seeds, scored."""
+    def _chosen(self, cells: NDArray[np.bool_]) -> list[PlanCell]:
+        return [cell for cell, wanted in zip(self._prepared.plan.cells, cells, strict=True) if wanted]
+
+    def _rows_of(self, items: Ints, cells: NDArray[np.bool_]) -> pl.DataFrame:
+        """Return the rows of some items and cells."""
         import polars as pl
 
-        store, plan, facts = self._prepared.store, self._prepared.plan, self._facts
-        chosen = [cell for cell, wanted in zip(plan.cells, cells, strict=True) if wanted]
+        store, facts, chosen = self._prepared.store, self._facts, self._chosen(cells)
         keys: dict[str, pl.DataType] = {name: facts.results.schema[name] for name in ("prompt", "model", "seed")}
         wanted = pl.LazyFrame([(*_name(cell), cell.seed) for cell in chosen], schema=keys, orient="row")
         ids = self._items.gather(items).implode()
         found = scan(store.files.path).filter(_is_in(ids)).join(wanted, on=[*keys], how="semi")
-        rows = found.collect(engine="streaming")
-        scores = await score_rows(rows, self._prepared.scorers, plan.items)
+        return found.collect(engine="streaming")
+
+    async def _with(self, rows: pl.DataFrame, items: Ints, cells: NDArray[np.bool_]) -> RunFacts:
+        """Return what was seen so far, with the rows of more items or seeds, scored."""
+        import polars as pl
+
+        prepared, facts, chosen = self._prepared, self._facts, self._chosen(cells)
+        scores = await score_rows(rows, prepared.scorers, prepared.plan.items, compare=prepared.suite.compare)
         self._scored += [frame for frame in scores if frame.height]
         told = collect_results(rows.lazy()).select(*facts.results.columns, "substitute")
         kept = [leave_out_substitutes(told, frame.select(facts.scores.columns))[1] for frame in scores]

@@ -48,6 +48,8 @@ _RESULTS = (
     "metadata_json",
 )
 _SCORES = ("job_id", "item_id", "cluster", "prompt", "model", "seed", "scorer", "value")
+_GRADED = ("label", "human")
+"""Columns of scores that are read where a judge has graded."""
 
 
 def gate_runs(
@@ -115,7 +117,7 @@ def choose_compare(suite: Suite, candidate: str | None) -> Compare | None:
         raise ConfigError(
             f"the suite compares no two {axis}s", field="--candidate", value=candidate, mend="declare `compare`"
         )
-    names = set(suite.prompts) if axis == "prompt" else {model.id for model in suite.models}
+    names = set(suite.prompts) if axis == "prompt" else {model.id for model in suite.tested}
     if name not in names:
         raise ConfigError(
             "is not declared", field="--candidate", value=name, mend=f"choose of {', '.join(sorted(names))}"
@@ -144,7 +146,8 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         check_scored(path, wanted)
         versions = wanted
     facts = _own_arm(known_facts(path, manifest, scorers=versions, columns=columns), path)
-    results, scores = leave_out_substitutes(collect_results(scan(path)), _collect(scan_scores(path), _SCORES))
+    scores = _collect(scan_scores(path), facts.scores.columns)
+    results, scores = leave_out_substitutes(collect_results(scan(path)), scores)
     facts = replace(facts, results=results, scores=scores, serving=serving_of(scan(path)))
     return replace(facts, n_items=manifest.plan.items.n_items)
 
@@ -177,6 +180,7 @@ def _own_arm(facts: RunFacts, path: Path) -> RunFacts:
 
 def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], columns: Sequence[str] = ()) -> RunFacts:
     """Return what is known of a run before its first row: no items, empty tables."""
+    graded = _GRADED if RunFolder(path).judges.is_dir() or _has_judge(manifest) else ()
     return RunFacts(
         run=str(path),
         suite_digest=manifest.suite_digest,
@@ -191,11 +195,15 @@ def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], c
         git=manifest.git,
         results=collect_results(scan(path).head(0)).drop("substitute"),
         serving=serving_of(scan(path).head(0)),
-        scores=_collect(scan_scores(path).head(0), _SCORES),
+        scores=_collect(scan_scores(path).head(0), (*_SCORES, *graded)),
         greedy=frozenset(name for name, model in manifest.plan.models.items() if _is_greedy(model.identity)),
         read_outputs=None if manifest.outputs == "drop" else partial(_outputs, path),
         columns=_item_columns(path, columns) if columns else None,
     )
+
+
+def _has_judge(manifest: Manifest) -> bool:
+    return any(scorer.get("type") == "judge" for scorer in manifest.suite.get("scorers", ()))
 
 
 def _is_greedy(identity: Mapping[str, Any]) -> bool:
@@ -223,5 +231,5 @@ def _item_columns(path: Path, names: Sequence[str]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=dict.fromkeys(["item_id", *names], pl.String), orient="row")
 
 
-def _collect(frame: pl.LazyFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+def _collect(frame: pl.LazyFrame, columns: Sequence[str]) -> pl.DataFrame:
     return frame.select(columns).collect(engine="streaming")

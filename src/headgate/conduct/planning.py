@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from headgate.conduct.cap import check_cap
+from headgate.conduct.judges import judge_prompts
 from headgate.conduct.judging import read_facts
 from headgate.conduct.outlay import LaneForecast, forecast_lanes, measure_usage
 from headgate.conduct.prepare import planned
@@ -20,7 +21,7 @@ from headgate.decide.tables import Items, items_of
 from headgate.errors import ConfigError, HeadgateError, StatisticsError
 from headgate.plan import Plan
 from headgate.prices import ModelPrice, find_prices, format_usd
-from headgate.suite.model import Gate, Suite
+from headgate.suite.model import Gate, Judge, Suite
 from headgate.suite.prompts import Prompt
 
 _FEWEST: Final = 20
@@ -95,7 +96,7 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None, last: Path | Non
     ConfigError
         If the suite is wrong, or the stored run lacks what a gate needs.
     """
-    bind_scorers(suite)
+    scorers = bind_scorers(suite)
     prices = find_prices(suite.places)
     if stored is None and last is not None and _fits(suite, last):
         stored = last
@@ -113,7 +114,8 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None, last: Path | Non
         stored=None if stored is None else str(stored),
         max_cost_usd=suite.budget.max_cost_usd,
     )
-    warnings = tuple(_warnings(suite, prompts, prices, found))
+    judges = judge_prompts(scorer.judge for scorer in scorers)
+    warnings = tuple(_warnings(suite, prompts, prices, found, judges))
     return replace(found, gates=tuple(_priced(gate, found) for gate in gates), warnings=warnings)
 
 
@@ -139,20 +141,34 @@ def _priced(gate: GateForecast, found: Forecast) -> GateForecast:
 
 
 def _warnings(
-    suite: Suite, prompts: Sequence[Prompt], prices: dict[str, ModelPrice | None], found: Forecast
+    suite: Suite,
+    prompts: Sequence[Prompt],
+    prices: dict[str, ModelPrice | None],
+    found: Forecast,
+    judges: Mapping[str, Sequence[Prompt]],
 ) -> Iterator[str]:
     cap, cost = found.max_cost_usd, found.cost_usd
-    unknown = [model for model, price in prices.items() if price is None]
+    grades = {scorer.name: _grades(scorer) * found.jobs for scorer in suite.scorers if isinstance(scorer, Judge)}
+    if grades:
+        asked = ", ".join(f"{number:,} of {name}" for name, number in grades.items())
+        yield f"judges are asked beside these jobs, at most {asked}: their tokens are not in the forecast"
+    tested = {model.id for model in suite.tested}
+    unknown = [model for model, price in prices.items() if price is None and model in tested]
     if unknown and any(gate.metric == "cost_usd" for gate in suite.gates):
         yield f"a gate on cost_usd would be invalid: the price of {', '.join(unknown)} is not known"
     if cap is None:
         return
     try:
-        check_cap(suite, prompts, prices)
+        check_cap(suite, prompts, prices, judges=judges)
     except ConfigError as error:
         yield f"a run will be refused: {error}"
     if cost is not None and cap < cost:
         yield f"the cap of {format_usd(cap)} is below the forecast of {format_usd(cost)}: the run would end early"
+
+
+def _grades(judge: Judge) -> int:
+    """Return how many grades an answer gets; one of a pair has a half of two orders."""
+    return len(judge.asked) * judge.repeats
 
 
 def _gates(suite: Suite, plan: Plan, stored: Path | None) -> Iterator[GateForecast]:
@@ -174,7 +190,7 @@ def _gates(suite: Suite, plan: Plan, stored: Path | None) -> Iterator[GateForeca
 
 def _matches(suite: Suite) -> list[Match]:
     """Return the cells of the suite's own arms."""
-    prompts, models = list(suite.prompts), [model.id for model in suite.models]
+    prompts, models = list(suite.prompts), [model.id for model in suite.tested]
     if suite.compare is None:
         return single_cells(prompts=prompts, models=models, paired=False)
     return pair_arms(suite.compare.candidate, suite.compare.baseline, prompts=prompts, models=models)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from headgate.conduct.cap import check_cap
+from headgate.conduct.grading import check_judges
 from headgate.conduct.hosts import check_hosts
-from headgate.conduct.scoring import BoundScorer, bind_scorers
+from headgate.conduct.judges import check_pairs, judge_prompts
+from headgate.conduct.scoring import BoundScorer, bind_scorers, check_open
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import check_forms, resolve_key
 from headgate.execute.routing import Route
@@ -26,7 +28,8 @@ from headgate.store.run import RunStore, lock_run, unlock_run
 from headgate.suite.callables import resolve_callable
 from headgate.suite.endpoint import RouteName
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Arm, Suite
+from headgate.suite.model import Arm, Model, Suite
+from headgate.suite.prompts import Prompt
 
 _STAGED = "items.parquet.new"
 
@@ -94,13 +97,12 @@ def prepare(
     chosen = choose_arm(suite, arm)
     prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite, keys=True)
-    calls = dict(_resolve_calls(suite))
-    asked = [model for model in suite.models if chosen is None or chosen.has_model(model.id)]
-    places = [place for model in asked for place in model.places]
-    for place in places:
-        check_forms(place, prompts, file=suite.file)
-        resolve_key(place, base=suite.base, file=suite.file)
-    check_hosts(suite, places, allow_hosts)
+    check_pairs(suite, whole=chosen is None)
+    calls = dict(resolve_calls(suite))
+    judges = judge_prompts(scorer.judge for scorer in scorers)
+    for model in suite.models:
+        if model.role == "judge" or chosen is None or chosen.has_model(model.id):
+            _check_model(suite, model, prompts if model.role == "tested" else judges.get(model.id, ()), allow_hosts)
     files = RunFolder(out)
     _check_folder(files)
     lock = lock_run(files)  # before anything is written: two commands may start at once
@@ -109,17 +111,18 @@ def prepare(
         with naming(files.items, "write"):
             write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, staged, base=suite.base)
         plan = plan_suite(suite, items=ItemFile(staged), prompts=prompts, arm=chosen, seeds=seeds)
-        resumed = files.manifest.exists()
-        if resumed:
-            store = RunStore.open(out, lock=lock)
+        store = RunStore.open(out, lock=lock) if files.manifest.exists() else None
+        resumed = store is not None
+        if store is not None:
             _check_plan(store, plan, shard)
-            prices = store.manifest.prices
-            _check_prices(suite, prices)
+            _check_prices(suite, store.manifest.prices)
             _check_store_options(suite, store.manifest)
-            check_cap(suite, prompts, prices)
-        else:
-            prices = find_prices(suite.places)
-            check_cap(suite, prompts, prices)
+        tested = (place for model in suite.tested for place in model.places)
+        prices = find_prices(tested) if store is None else store.manifest.prices
+        check_judges(scorers, ItemFile(staged))
+        judged = find_judge_prices(suite)
+        check_cap(suite, prompts, {**prices, **judged}, judges=judges)
+        if store is None:
             open_routes(suite, plan, prices)  # what is wrong with them is found before anything is written
             staged.replace(files.items)
             plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
@@ -134,10 +137,18 @@ def prepare(
             out.rmdir()
         raise
     plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
-    known = {model: price for model, price in prices.items() if price is not None}
+    known = {model: price for model, price in {**prices, **judged}.items() if price is not None}
     routes = open_routes(suite, plan, prices)
     facts: dict[str, Any] = {"calls": calls, "prices": known, "routes": routes, "resumed": resumed}
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, **facts)
+
+
+def _check_model(suite: Suite, model: Model, prompts: Sequence[Prompt], allow_hosts: Collection[str] | None) -> None:
+    """Make sure that a model can be asked these prompts, wherever it is served."""
+    for place in model.places:
+        check_forms(place, prompts, file=suite.file)
+        resolve_key(place, base=suite.base, file=suite.file)
+    check_hosts(suite, model.places, allow_hosts)
 
 
 def item_keys(plan: Plan) -> Callable[[int], bytes]:
@@ -172,13 +183,52 @@ def open_routes(suite: Suite, plan: Plan, prices: Mapping[str, ModelPrice | None
     return routes
 
 
+def prepare_scoring(suite: Suite, run: Path) -> Prepared:
+    """Open a stored run to score it again: its plan is empty, and only judges are asked.
+
+    Raises
+    ------
+    ConfigError
+        If the folder is no run, or what the suite's scorers name is missing or wrong.
+    StoreError
+        If the disk refuses, or another process writes to the run.
+    """
+    scorers = bind_scorers(suite, keys=True)
+    asked = judge_prompts(scorer.judge for scorer in scorers)
+    judges = [model for model in suite.models if model.role == "judge"]
+    alone = suite.model_copy(update={"models": judges})
+    for model in judges:
+        _check_model(suite, model, asked.get(model.id, ()), None)
+    calls, prices = dict(resolve_calls(alone)), find_judge_prices(suite)
+    check_cap(alone, (), prices, judges=asked)
+    store = RunStore.open(run)
+    try:
+        check_open(store)
+        items = ItemFile(store.files.items)
+        check_judges(scorers, items)
+        plan = Plan(items, prompts=(), models=(), seeds=1)
+    except BaseException:
+        store.close()
+        raise
+    known = {model: price for model, price in prices.items() if price is not None}
+    return Prepared(
+        suite=alone, plan=plan, store=store, scorers=scorers, calls=calls, prices=known, routes={}, resumed=True
+    )
+
+
+def find_judge_prices(suite: Suite) -> dict[str, ModelPrice | None]:
+    """Return what the tokens of each judge cost today: every run of a judge keeps its own."""
+    return find_prices(model for model in suite.models if model.role == "judge")
+
+
 def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None:
     """Refuse a declared price that is not the one the run was started with: all its costs are computed alike."""
     for index, model in enumerate(suite.models):
-        for place in model.places:
+        for place in model.places if model.role == "tested" else ():
             theirs = stored.get(place.id)
             if place.price is None or (theirs is not None and theirs.rates == declared_price(place.price).rates):
                 continue
+            was = "no price was known" if theirs is None else f"its price was {theirs.source}'s"
             was = "no price was known" if theirs is None else f"its price was {theirs.source}'s"
             raise ConfigError(
                 f"is not what the run was started with, when {was}",
@@ -219,8 +269,9 @@ def planned(suite: Suite) -> Generator[Plan]:
         If a prompt or an item is missing or wrong.
     """
     prompts = load_prompts(suite)
-    for model in suite.models:
-        check_forms(model, prompts, file=suite.file)
+    for place in suite.places:
+        if place.role == "tested":
+            check_forms(place, prompts, file=suite.file)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "items.parquet"
         write_items(read_rows(suite.items, base=suite.base, file=suite.file), prompts, path, base=suite.base)
@@ -279,7 +330,8 @@ def _part(shard: Shard | None) -> str:
     return "the whole plan" if shard is None else f"shard {shard} of the plan"
 
 
-def _resolve_calls(suite: Suite) -> Iterator[tuple[str, Callable[..., Any]]]:
+def resolve_calls(suite: Suite) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yield the models of provider ``python``, and their callables."""
     for model in suite.models:
         if model.call is not None:
             field = f"models.{model.id}.call"

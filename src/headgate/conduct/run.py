@@ -8,19 +8,22 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from headgate import __version__
 from headgate.conduct.cap import open_budgets
 from headgate.conduct.collector import quiet_collector
+from headgate.conduct.grading import Batch, Grading
 from headgate.conduct.prepare import Prepared, item_keys
 from headgate.conduct.scoring import score_run
 from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
-from headgate.errors import ConfigError
+from headgate.errors import ConfigError, EndpointError
 from headgate.execute.budget import Budget
 from headgate.execute.cache import NO_CACHE, CacheKeys, CacheOptions, ResponseCache, open_cache
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, HttpEndpoint, open_endpoint
@@ -44,6 +47,9 @@ from headgate.store.journal import JournalWriter
 from headgate.store.run import RunStore
 from headgate.suite.model import Lane as LaneDeclared
 from headgate.suite.model import Model, Simulation, Suite
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _CHUNK = 8192
 _FEWEST_TO_LEAD: Final = 2
@@ -168,12 +174,23 @@ class Conductor:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped, self._expiry = False, ""
         self._budgets: tuple[Budget | None, Budget | None] = (None, None)
+        self._lanes: list[Work] = []
+        self._counts = Counts()
+        self._grading = Grading(
+            suite=prepared.suite, files=prepared.store.files, scorers=prepared.scorers, prices=prepared.prices
+        )
+        self._judge_jobs, self._judge_down = 0, ""
         self._todo = _todo(prepared, self._options)
 
     @property
     def todo(self) -> int:
-        """Jobs that this call will run."""
-        return self._todo.count(1)
+        """Jobs that this call will run; those of judges once their answers are there."""
+        return self._todo.count(1) + self._judge_jobs
+
+    @property
+    def judge_down(self) -> str:
+        """Why a judge cannot serve this run, in words; empty where all do. What it has not graded has no score."""
+        return self._judge_down
 
     def statistics(self) -> EngineStatistics | None:
         """Return what the engine does, and what it had done once it has ended; None before it starts."""
@@ -284,9 +301,10 @@ class Conductor:
         StoreError
             If rows cannot be made durable.
         """
-        if any(self._todo) and not self._stopped:
+        if (any(self._todo) or self._grading.judges) and not self._stopped:
             async with self._at_work() as work_off:
                 await work_off(self._todo)
+                await self._grade()
 
     @asynccontextmanager
     async def _at_work(self) -> AsyncGenerator[Callable[[bytearray], Awaitable[None]]]:
@@ -299,23 +317,68 @@ class Conductor:
             stack.enter_context(quiet_collector())
             self._writer = writer = store.writer(on_commit=self._on_commit)
             stack.push_async_callback(writer.aclose)
-            lanes, counts = await _open_work(self._prepared, self._options, stack), Counts()
+            self._lanes = await _open_work(self._prepared, self._options, stack)
             self._open_budget(stack)
 
             async def work_off(todo: bytearray) -> None:
-                if self._stopped:
-                    return
-                work = [replace(lane, jobs=_jobs(self._prepared, todo, lane)) for lane in lanes]
-                shared: dict[str, Any] = {"counts": counts, "budget": self._budgets[0], "tokens": self._budgets[1]}
-                self._engine = Engine(work, sink=self._sink(writer), generation=store.generation, **shared)
-                await self._engine.run()
-                await writer.drain()
+                if any(todo):
+                    await self._run_jobs([(self._prepared.plan, todo)], self._sink(writer))
+                    await writer.drain()
 
             try:
                 yield work_off
             finally:
                 self._ended = None if self._engine is None else self._engine.statistics()
         store.compact()
+
+    async def _run_jobs(self, planned: Sequence[tuple[Plan, bytearray]], sink: Sink) -> None:
+        """Run jobs of one or more plans, lane by lane."""
+        if self._stopped:
+            return
+        work = [replace(lane, jobs=chain(*(_jobs(plan, todo, lane) for plan, todo in planned))) for lane in self._lanes]
+        shared: dict[str, Any] = {"counts": self._counts, "budget": self._budgets[0], "tokens": self._budgets[1]}
+        self._engine = Engine(work, sink=sink, generation=self._prepared.store.generation, **shared)
+        await self._engine.run()
+
+    async def _grade(self, wanted: pl.Series | None = None) -> None:
+        """Have the judges grade the answers that are there, over the same lanes and from the same money.
+
+        A judge that cannot serve ends no run: what it did not grade is missing, and the log and the caller are told.
+
+        Parameters
+        ----------
+        wanted : Series, optional
+            Ids of the jobs whose answers are to be graded; default: all.
+        """
+        retry = self._options.retry_errors
+        for scorer, judge in self._grading.judges:
+            if self._stopped:
+                return
+            try:
+                for batches in self._grading.batches(scorer, judge, wanted, retry_errors=retry):
+                    await self._ask_judges(batches)
+                    if self.stopped:
+                        return
+            except EndpointError as error:
+                self._judge_down = str(error)
+                _LOG.error("judge down", extra={"facts": {"scorer": scorer.name, "message": str(error)}})
+
+    async def _ask_judges(self, batches: Sequence[Batch]) -> None:
+        """Run what is left of some runs of a judge, each of another model, into journals of their own."""
+        async with AsyncExitStack() as stack:
+            sinks: dict[str, Sink] = {}
+            for batch in batches:
+                stack.callback(batch.store.close)
+                stack.callback(batch.store.compact)
+                writer = batch.store.writer()
+                stack.push_async_callback(writer.aclose)
+                sinks[batch.plan.models[0].id] = _numbered(writer, batch.store.generation)
+                self._judge_jobs += batch.todo.count(1)
+
+            def sink(result: Result) -> Awaitable[None] | None:
+                return sinks[result.model](result)
+
+            await self._run_jobs([(batch.plan, batch.todo) for batch in batches], sink)
 
     def _open_budget(self, stack: AsyncExitStack) -> None:
         """Start the time that the run may take, and take stock of the money."""
@@ -341,7 +404,7 @@ class Conductor:
         """Score what is there, close the store, and say how the run stands."""
         prepared, store = self._prepared, self._prepared.store
         try:
-            unscored = await score_run(store, prepared.scorers)
+            unscored = await score_run(store, prepared.scorers, compare=prepared.suite.compare)
             if not self._stopped:
                 store.seal()
             return RunSummary.of(store, unscored=unscored)
@@ -377,7 +440,8 @@ def _shard(prepared: Prepared) -> Shard:
 
 async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
     """Open endpoints and lanes: one pool of workers per lane, each without jobs so far."""
-    suite, asked = prepared.suite, prepared.plan.models
+    suite, judges = prepared.suite, [model for model in prepared.suite.models if model.role == "judge"]
+    asked = (*prepared.plan.models, *judges)
     places = {place.id: place for model in asked for place in model.places}
     lanes = [lane for lane in declared_lanes(suite) if any(name in places for name in lane.models)]
     lanes = [_shard(prepared).split_lane(lane) for lane in lanes]
@@ -398,10 +462,15 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
         models = tuple(lane.models)
         routes = {name: route for name, route in prepared.routes.items() if _meets(route, endpoints)}
         shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices, "routes": routes}
-        led = [(place.id, prompt) for place in ours if place.prefix_order == "auto" for prompt in long]
+        led = [
+            (place.id, prompt)
+            for place in ours
+            if place.prefix_order == "auto" and place.role == "tested"
+            for prompt in long
+        ]
         shared["leaders"] = Leaders(led) if led else None
         if cache is not None:
-            shared["reuse"] = _reuse(cache, prepared, {place.id: place for place in ours}, endpoints)
+            shared["reuse"] = _reuse(cache, prepared, tested, endpoints)  # what judges said the run keeps itself
         shown = _redacted(endpoints, suite.store.redact)
         work.append(Work(models=models, jobs=iter(()), endpoints=shown, lane=limits, **shared))
     return work
@@ -441,7 +510,7 @@ def _common(one: bytes, other: bytes) -> int:
 def _reuse(
     cache: ResponseCache, prepared: Prepared, places: Mapping[str, Model], endpoints: Mapping[str, Endpoint]
 ) -> Reuse:
-    http = {name: endpoint for name, endpoint in endpoints.items() if isinstance(endpoint, HttpEndpoint)}
+    http = {name: endpoint for name in places if isinstance(endpoint := endpoints[name], HttpEndpoint)}
     keys = {name: CacheKeys(endpoint, places[name]) for name, endpoint in http.items()}
     share, run_id = prepared.suite.policy.redraw, prepared.store.manifest.run_id
     return Reuse(cache=cache, keys=keys, redraws=redraw_items(share, item_keys(prepared.plan), run_id=run_id))
@@ -487,7 +556,7 @@ def _open(
     if model.provider == "python":
         return CallableEndpoint("python", prepared.calls[model.id], threads=lane.concurrency)
     assert transport is not None
-    suite, prompts = prepared.suite, prepared.plan.prompts
+    suite, prompts = prepared.suite, prepared.plan.prompts if model.role == "tested" else ()
     return open_endpoint(
         model, transport=transport, base=suite.base, file=suite.file, simulator=simulator, prompts=prompts
     )
@@ -520,12 +589,20 @@ def open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
     return stack.enter_context(SimulatedServer(models)).base_url
 
 
-def _jobs(prepared: Prepared, todo: bytearray, lane: Work) -> Iterator[Job]:
+def _numbered(writer: JournalWriter, generation: int) -> Sink:
+    """Return what takes the rows of a run of a judge, which has been started as often as its generation says."""
+
+    def sink(result: Result) -> Awaitable[None] | None:
+        return writer.append(msgspec.structs.replace(result, generation=generation))
+
+    return sink
+
+
+def _jobs(plan: Plan, todo: bytearray, lane: Work) -> Iterator[Job]:
     """Yield the jobs of a lane that are still to be run, in the plan's order, as they are asked for.
 
     Of a model with several endpoints these are the jobs that go to one of the lane first.
     """
-    plan = prepared.plan
     wanted = [cell.model.id in lane.endpoints or lane.routes.get(cell.model.id) for cell in plan.cells]
     names = [cell.prompt.name for cell in plan.cells]
     cells = len(wanted)

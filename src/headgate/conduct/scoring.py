@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,9 +11,13 @@ import anyio.to_thread
 
 from headgate.conduct.combining import stored_parts, weighted_mean
 from headgate.conduct.graders import grade_rows
+from headgate.conduct.grades import read_scores
+from headgate.conduct.judges import BoundJudge, bind_judge
+from headgate.conduct.labels import attach_labels
 from headgate.conduct.targets import Targets, item_columns, item_targets, row_columns, traffic_targets
 from headgate.errors import ConfigError
 from headgate.execute.secret import Secret, resolve_secret
+from headgate.score.callables import Score
 from headgate.score.scorer import (
     KEYS,
     answered,
@@ -32,8 +36,8 @@ from headgate.suite.callables import resolve_callable
 from headgate.suite.canary import Canary
 from headgate.suite.documents import read_document
 from headgate.suite.items import ItemFile
-from headgate.suite.model import Python, Scorer, Suite
-from headgate.suite.scorers import EmbeddingSimilarity, JsonSchema, PassAtK, ToolCallValid, Weighted
+from headgate.suite.model import Compare, Python, Scorer, Suite
+from headgate.suite.scorers import EmbeddingSimilarity, JsonSchema, Judge, PassAtK, ToolCallValid, Weighted
 from headgate.suite.scorers.names import in_order
 from headgate.traffic.row import Row
 
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 _OPENAI: Final = "https://api.openai.com/"
+
+
+NOT_GRADED: Final = Score(None, explanation="it was not graded: score the run again")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +66,7 @@ class BoundScorer:
     call: Callable[..., Any] | None = None
     key: Secret | None = None
     parts: tuple[BoundScorer, ...] = ()
+    judge: BoundJudge | None = None
 
     @property
     def name(self) -> str:
@@ -93,6 +101,9 @@ def bind_scorers(suite: Suite | Canary, *, keys: bool = False) -> tuple[BoundSco
 def _bind(
     suite: Suite | Canary, spec: Scorer, field: str, *, parts: tuple[BoundScorer, ...], keys: bool
 ) -> BoundScorer:
+    if isinstance(spec, Judge):
+        judge = bind_judge(suite, spec, field=field)
+        return BoundScorer(spec=spec, version=judge.version, judge=judge)
     file = None if suite.file is None else str(suite.file)
     spec = _with_files(spec, base=suite.base, field=field, file=suite.file)
     try:
@@ -150,13 +161,19 @@ def _key(spec: EmbeddingSimilarity, *, base: Path, field: str, file: Path | None
     return None if reference is None else resolve_secret(reference, base=base, field=f"{field}.api_key", file=file)
 
 
-async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str, int]:
+async def score_run(
+    store: RunStore, scorers: Sequence[BoundScorer], *, compare: Compare | None = None
+) -> dict[str, int]:
     """Score all results of a run with every scorer, replacing its earlier scores but for those of sealed results.
+
+    Judges have graded by now.
 
     Parameters
     ----------
     store : RunStore
         The run, open for writing.
+    compare : Compare, optional
+        The arms whose answers judges compare.
 
     Returns
     -------
@@ -168,14 +185,16 @@ async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str
     for scorer in scorers:
         missing = 0
         with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
-            async for frame in _scores(store, scorer, items):
+            async for frame in _scores(store, scorer, items, compare):
                 missing += frame["value"].null_count()
                 write(frame)
         unscored[scorer.name] = missing
     return unscored
 
 
-async def _scores(store: RunStore, scorer: BoundScorer, items: ItemFile) -> AsyncIterator[pl.DataFrame]:
+async def _scores(
+    store: RunStore, scorer: BoundScorer, items: ItemFile, compare: Compare | None
+) -> AsyncIterator[pl.DataFrame]:
     """Yield the scores of a run: of what is sealed those that are stored, else what the scorer says now."""
     import polars as pl
 
@@ -185,8 +204,9 @@ async def _scores(store: RunStore, scorer: BoundScorer, items: ItemFile) -> Asyn
         return
     for scored in store.sealed_scores(scorer=scorer.name, version=scorer.version):
         yield pl.DataFrame(pl.from_arrow(scored))
+    grades = {} if scorer.judge is None else read_scores(store.files, scorer.judge, compare)
     for batch in _with_targets(scorer, _results(store, scorer), items):
-        yield await _score_batch(scorer, batch, items)
+        yield await _score_batch(scorer, batch, items, grades)
 
 
 def check_open(store: RunStore) -> None:
@@ -212,8 +232,13 @@ def _combine(scorer: BoundScorer, parts: Mapping[str, pl.DataFrame]) -> pl.DataF
     return weighted_mean(scorer.spec, {part.name: part.spec.weight for part in scorer.parts}, parts)
 
 
-async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: ItemFile) -> list[pl.DataFrame]:
-    """Score rows that are at hand, with every scorer; a frame of scores each, with the column ``scorer``."""
+async def score_rows(
+    rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: ItemFile, *, compare: Compare | None = None
+) -> list[pl.DataFrame]:
+    """Score rows that are at hand, with every scorer; a frame of scores each, with the column ``scorer``.
+
+    The items lie in the run's own folder, and beside them what its judges said.
+    """
     import polars as pl
 
     found: dict[str, pl.DataFrame] = {}
@@ -222,27 +247,47 @@ async def score_rows(rows: pl.DataFrame, scorers: Sequence[BoundScorer], items: 
             found[scorer.name] = _combine(scorer, {part.name: found[part.name] for part in scorer.parts})
             continue
         answers = answered(_known(rows, columns_of(scorer.spec)))
+        grades: Mapping[str, Score] = {}
+        if scorer.judge is not None:
+            grades = read_scores(RunFolder(items.path.parent), scorer.judge, compare, rows["job_id"])
         for batch in _with_targets(scorer, iter([answers]), items):
-            found[scorer.name] = await _score_batch(scorer, batch, items)
-    return [frame.with_columns(scorer=pl.lit(name)) for name, frame in found.items()]
+            found[scorer.name] = await _score_batch(scorer, batch, items, grades)
+    human = pl.lit(None, pl.Float64).alias("human")
+    return [
+        (frame if "human" in frame.columns else frame.with_columns(human)).with_columns(scorer=pl.lit(name))
+        for name, frame in found.items()
+    ]
 
 
-async def score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> list[float | None]:
+Ask = Callable[[BoundJudge, Sequence[Row]], Awaitable[list[Score]]]
+"""Has a judge grade answers of live traffic."""
+
+
+async def score_traffic(rows: Sequence[Row], scorer: BoundScorer, *, ask: Ask | None = None) -> list[float | None]:
     """Return the score of each row of live traffic; None where it errored or could not be scored.
 
     Targets are templates over the columns of the row's record, ``input``, ``output`` and ``target``.
+
+    Parameters
+    ----------
+    ask : callable, optional
+        Who judges, where the scorer is a judge or made of one.
     """
     import polars as pl
 
-    scores = await _score_traffic(rows, scorer)
+    scores = await _score_traffic(rows, scorer, ask)
     found = dict(scores.select(pl.col("job_id").cast(pl.Int64), "value").iter_rows())
     return [found.get(n) for n in range(len(rows))]
 
 
-async def _score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> pl.DataFrame:
+async def _score_traffic(rows: Sequence[Row], scorer: BoundScorer, ask: Ask | None) -> pl.DataFrame:
     if scorer.parts:
-        return _combine(scorer, {part.name: await _score_traffic(rows, part) for part in scorer.parts})
+        return _combine(scorer, {part.name: await _score_traffic(rows, part, ask) for part in scorer.parts})
     frame = _traffic_frame(rows, columns_of(scorer.spec))
+    if scorer.judge is not None:
+        assert ask is not None
+        numbers = [int(number) for number in judged(scorer.spec, frame)["job_id"]]
+        return attach_scores(scorer.spec, frame, await ask(scorer.judge, [rows[number] for number in numbers]))
     if scorer.target is not None:
         frame = frame.with_columns(target=traffic_targets(scorer.target, rows))
     columns = {str(number): row_columns(row) for number, row in enumerate(rows)}
@@ -259,7 +304,12 @@ def _traffic_frame(rows: Sequence[Row], columns: Sequence[str]) -> pl.DataFrame:
     return _known(frame.with_columns(numbers, numbers.alias("item_id")), columns)
 
 
-async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile) -> pl.DataFrame:
+async def _score_batch(
+    scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile, grades: Mapping[str, Score]
+) -> pl.DataFrame:
+    if scorer.judge is not None:
+        given = [grades.get(job, NOT_GRADED) for job in judged(scorer.spec, batch)["job_id"]]
+        return attach_labels(attach_scores(scorer.spec, batch, given), batch, scorer.judge.labels)
     found: dict[str, Mapping[str, Any]] = {}
     if isinstance(scorer.spec, Python):
         wanted = set(batch["item_id"].unique())

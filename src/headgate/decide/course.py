@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from headgate.decide.calibrated import FEW_LABELS
 from headgate.decide.cells import Cell, anchored, matches
 from headgate.decide.drift import DRIFT_ALPHA, drift_rows
 from headgate.decide.facts import RunFacts
@@ -103,7 +104,8 @@ class Course:
             key = _key(row)
             if key in self._settled:
                 continue
-            early = row.rule != "zero_tolerance" or row.verdict == "fail"
+            # Too few labels to correct a judge by may be enough at a later look.
+            early = (row.rule != "zero_tolerance" or row.verdict == "fail") and FEW_LABELS not in row.flags
             last = number + 1 >= len(self.plan.sizes)
             if row.verdict in {"pass", "fail"} and (last or early):
                 self._settled[key] = row

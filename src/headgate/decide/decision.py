@@ -10,6 +10,7 @@ from headgate.stats import smallest_alpha
 from headgate.stats.clusters import Spread
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits
+from headgate.stats.ppi import PpiLimits
 
 Outcome = Literal["pass", "fail", "inconclusive"]
 FEW_CLUSTERS: Final = (5, 10)
@@ -21,7 +22,7 @@ _Z80: Final = 0.8416212335729143  # normal quantile of 80 % power
 _Z95: Final = 1.6448536269514722
 
 
-AnyLimits: TypeAlias = MeanLimits | PairedLimits
+AnyLimits: TypeAlias = MeanLimits | PairedLimits | PpiLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

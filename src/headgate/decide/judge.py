@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from headgate.decide.cells import Cell, anchored, cells_of, differing, matches
 from headgate.decide.consistency import FALSE_DISCOVERY, credible_drops
 from headgate.decide.facts import RunFacts, number_items
+from headgate.decide.judges import rate_judges
 from headgate.decide.metric import metric_of
 from headgate.decide.missing import arm_facts, count_arm, too_many_errors
 from headgate.decide.questions import Found, Question, ask
@@ -233,6 +234,11 @@ def _verdict(
         baseline=None if bench.baseline is None else arm_facts(bench.baseline, theirs),
         anchor=None if bench.anchor is None else arm_facts(bench.anchor, anchors),
         items=items,
+        judges=rate_judges(
+            [(bench.candidate, ours), *([] if bench.baseline is None else [(bench.baseline, theirs)])],
+            bench.scorers,
+            {row.name for row in rows},
+        ),
     )
 
 

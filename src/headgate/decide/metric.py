@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from headgate.errors import ConfigError
 from headgate.score.scorer import direction
 from headgate.stats.values import UNIT, Bounds
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Scorer
+from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Judge, Scorer
 from headgate.suite.scorers import PassAtK
 
 
@@ -30,6 +30,10 @@ class Metric:
         Scorer whose scores are read: that of the name, unless it is made of another's.
     passes : PassAtK, optional
         What becomes of an item's scores in place of their mean.
+    judged : bool
+        Whether a model gives the values.
+    calibrates : bool
+        Whether humans are to correct that.
     """
 
     name: str
@@ -38,6 +42,8 @@ class Metric:
     built_in: bool
     rows: str
     passes: PassAtK | None = None
+    judged: bool = False
+    calibrates: bool = False
 
     @property
     def best(self) -> float | None:
@@ -72,6 +78,8 @@ def metric_of(name: str, scorers: Sequence[Scorer]) -> Metric:
                 built_in=False,
                 rows=name if passes is None else passes.of,
                 passes=passes,
+                judged=isinstance(scorer, Judge),
+                calibrates=isinstance(scorer, Judge) and scorer.calibrate is not None,
             )
     known = ", ".join([*(scorer.name for scorer in scorers), *BUILTIN_METRICS])
     raise ConfigError("is no metric of this suite", field="gates.metric", value=name, mend=f"known are {known}")

@@ -6,6 +6,7 @@ from typing import Final
 
 from headgate.decide.rules import Ruling
 from headgate.decide.tables import Items
+from headgate.stats.ppi import LABELS
 from headgate.suite.model import Gate
 
 _PASS: Final = {
@@ -23,8 +24,15 @@ _FAIL: Final = {
 _OPEN: Final = "{estimate:.4g}, between {low:.4g} and {high:.4g}, decides nothing about {rule} {bound:.4g}"
 
 
-def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int) -> str:
-    """Return the reason of a row."""
+_SPEND: Final = {
+    "items": "what differs most is the items: more of them tell most",
+    "seeds": "what differs most is the seeds: more of them tell most",
+    "grades": "what differs most is the judge's own grades: more repeats, or a larger panel, tell most",
+}
+
+
+def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int, spend: str | None = None) -> str:
+    """Return the reason of a row; ``spend`` is what takes most of its variance away."""
     bound = float(getattr(gate, gate.rule))
     texts = {"pass": _PASS.get(gate.rule, ""), "fail": _FAIL.get(gate.rule, "")}
     text = texts.get(ruling.verdict, _OPEN).format(
@@ -35,10 +43,18 @@ def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int) -> str:
         notes.append(f"{items.n_missing} jobs have no value: {_missing(ruling)}")
     if "identical_responses" in ruling.flags:
         notes.append("every response is the same text in both arms: is something cached, or the change not in use?")
+    if "calibrated" in ruling.flags:
+        notes.append(f"corrected by the labels of {items.n_labels} items")
+    if "few_labels" in ruling.flags:
+        notes.append(f"the judge is not calibrated: fewer than {LABELS} items have a label")
+    if "uncalibrated" in ruling.flags:
+        notes.append("the judge is not calibrated: how far it errs is not known")
     if "few_clusters" in ruling.flags:
         notes.append("few effective clusters")
     if ruling.verdict == "inconclusive" and ruling.needed_items is not None and not absent:
         notes.append(f"about {ruling.needed_items} items would decide if nothing else changed")
+        if spend is not None:
+            notes.append(_SPEND[spend])
     return "; ".join([text, *notes])
 
 

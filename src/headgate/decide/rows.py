@@ -8,8 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from headgate.decide.cells import Match
+from headgate.decide.calibrated import CALIBRATED, calibrate
+from headgate.decide.cells import Cell, Match
 from headgate.decide.facts import RunFacts
+from headgate.decide.judges import grade_variance, most_useful, shares
 from headgate.decide.metric import Metric, metric_of
 from headgate.decide.missing import not_run
 from headgate.decide.questions import Question
@@ -19,7 +21,7 @@ from headgate.decide.tables import Items, items_of
 from headgate.decide.tolerance import occurrences
 from headgate.decide.verdict import MetricRow, Word
 from headgate.errors import ConfigError, StatisticsError
-from headgate.suite.model import Gate, Policy, Scorer
+from headgate.suite.model import Gate, Judge, Policy, Scorer
 
 RELATIVE: Final = frozenset({"margin", "max_ratio"})
 _SMALL_SLICE: Final = 20
@@ -77,22 +79,39 @@ class Bench:
         candidate, other = self.candidate.only(match.where), self.other(gate)
         other = None if other is None else other.only(match.where)
         items = items_of(candidate, other, metric=metric, cells=(match.candidate, match.baseline))
+        items, calibrated = calibrate(items, gate, metric, self.policy)
         absent = not_run(candidate, match.candidate)
         if other is not None and match.baseline is not None:
             absent += not_run(other, match.baseline)
         ruling = _flagged(rule_on(items, gate, metric, policy=self.policy), items, metric, absent=absent)
         if other is not None and not match.where and _scores_alike(items) and _say_the_same(candidate, other, match):
             ruling = replace(ruling, flags=(*ruling.flags, "identical_responses"))
-        row = _row(
-            gate,
-            match,
-            alpha=self.alpha,
-            verdict=ruling.verdict,
-            reason=reason_of(gate, ruling, items=items, absent=absent),
-            items=items,
-            ruling=ruling,
+        if calibrated is not None:
+            ruling = replace(ruling, flags=(*ruling.flags, calibrated))
+        runs = [
+            (candidate, match.candidate),
+            *([] if other is None or match.baseline is None else [(other, match.baseline)]),
+        ]
+        judge_share = self._judge_share(gate, ruling, items, runs)
+        reason = reason_of(gate, ruling, items=items, absent=absent, spend=most_useful(judge_share, ruling.seed_share))
+        row = _row(gate, match, alpha=self.alpha, verdict=ruling.verdict, reason=reason, items=items, ruling=ruling)
+        n_labels = items.n_labels if calibrated == CALIBRATED else 0
+        return Judged(row=replace_row(row, judge_share=judge_share, n_labels=n_labels), ruling=ruling)
+
+    def _judge_share(
+        self, gate: Gate, ruling: Ruling, items: Items, runs: Sequence[tuple[RunFacts, Cell]]
+    ) -> float | None:
+        """Return the share of the estimate's variance that is its judges' own, where nobody corrects them."""
+        judge = next((one for one in self.scorers if one.name == gate.metric), None)
+        if not isinstance(judge, Judge) or gate.rule == "max_ratio" or items.candidate.human is not None:
+            return None
+        arms = [items.candidate] if items.baseline is None else [items.candidate, items.baseline]
+        return shares(
+            [grade_variance(facts, cell, judge) for facts, cell in runs],
+            se=ruling.se,
+            n_items=items.n_items,
+            seeds=[max(arm.n_rows / items.n_items, 1.0) for arm in arms],
         )
-        return Judged(row=row, ruling=ruling)
 
     def _tolerance(self, gate: Gate, match: Match, metric: Metric) -> Judged:
         candidate = self.candidate.only(match.where)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from headgate.decide.calibrated import decide_calibrated
 from headgate.decide.decision import Decision, Outcome, Rule, detectable, needed_items
 from headgate.decide.paired import decide_items
 from headgate.decide.tables import ArmItems, Items
@@ -37,6 +38,8 @@ class Ruling:
         In the units of the metric.
     p_value : float or None
         Smallest level at which the rule fails; None for zero tolerance, which is no test.
+    se : float
+        Standard error on the scale that the rule decided on.
     at : callable
         Level to limits in the units of the metric; a correction for several rows asks for its own level.
     """
@@ -53,6 +56,7 @@ class Ruling:
     mde: float | None
     seed_share: float | None
     n_items: int
+    se: float
     at: Callable[[float], tuple[float, float]]
 
 
@@ -74,10 +78,15 @@ def margin_rule(
     c, b = _both(items)
     if not higher_is_better:
         c, b = c.flipped(bounds), b.flipped(bounds)
+    labels = None if c.human is None or b.human is None else c.human - b.human
+    apart = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
+    rule = Rule(floor=-margin, ceiling=-margin if strict else 0.0, bounded=bounds is not None)
     rows = (c.binary_rows, b.binary_rows)
     within = (_noise(c), _noise(b)) if fixed else None
 
     def decide(arms: Arms) -> Decision:
+        if labels is not None:
+            return decide_calibrated(rule, arms[0] - arms[1], labels, alpha=alpha, bounds=apart)
         return decide_items(
             *arms,
             margin=margin,
@@ -91,10 +100,10 @@ def margin_rule(
 
     found = [decide((c.low, b.high)), decide((c.high, b.low))] if items.n_missing else [decide((c.low, b.low))]
     ruling = _ruling(found, items, alpha=alpha, units=_same, width=_same)
-    return replace(
-        ruling if higher_is_better else _mirrored(ruling, 0.0),
-        estimate=items.candidate.mean - _both(items)[1].mean,
-    )
+    ruling = ruling if higher_is_better else _mirrored(ruling, 0.0)
+    if labels is not None:
+        return ruling
+    return replace(ruling, estimate=items.candidate.mean - _both(items)[1].mean)
 
 
 def min_rule(items: Items, *, least: float, alpha: float, bounds: Bounds | None, fixed: bool = False) -> Ruling:
@@ -108,7 +117,7 @@ def max_rule(items: Items, *, most: float, alpha: float, bounds: Bounds | None, 
     flipped = items.candidate.flipped(bounds)
     turned = _threshold(items, flipped, least=mirror - most, alpha=alpha, bounds=bounds, fixed=fixed)
     ruling = _mirrored(turned, mirror)
-    return replace(ruling, estimate=items.candidate.mean)
+    return ruling if items.candidate.human is not None else replace(ruling, estimate=items.candidate.mean)
 
 
 def max_ratio_rule(items: Items, *, most: float, alpha: float, strict: bool = False) -> Ruling:
@@ -155,6 +164,8 @@ def _threshold(
     within = _noise(arm) if fixed else None
 
     def decide(means: Floats) -> Decision:
+        if arm.human is not None:
+            return decide_calibrated(rule, means, arm.human, alpha=alpha, bounds=bounds)
         limits = MeanLimits.of(
             means, cluster=items.cluster, bounds=bounds, n_rows=arm.binary_rows, threshold=True, within=within
         )
@@ -162,7 +173,7 @@ def _threshold(
 
     found = [decide(arm.low), decide(arm.high)] if items.candidate.n_missing else [decide(arm.low)]
     ruling = _ruling(found, items, alpha=alpha, units=_same, width=_same)
-    return replace(ruling, estimate=arm.mean)
+    return ruling if arm.human is not None else replace(ruling, estimate=arm.mean)
 
 
 def _ruling(found: list[Decision], items: Items, *, alpha: float, units: Units, width: Units) -> Ruling:
@@ -193,6 +204,7 @@ def _ruling(found: list[Decision], items: Items, *, alpha: float, units: Units, 
         mde=_finite(width, detectable(worst)),
         seed_share=_seed_share(items, worst),
         n_items=items.n_items,
+        se=worst.limits.spread.se,
         at=at,
     )
 
@@ -210,7 +222,12 @@ def _needed_seeds(items: Items, decision: Decision, needed: int) -> int | None:
 
 
 def _seed_share(items: Items, decision: Decision) -> float | None:
-    """Return the share of the estimate's variance that its seeds are to blame for; None where an item has one only."""
+    """Return the share of the estimate's variance that its seeds are to blame for; None where an item has one only.
+
+    Where humans correct a judge, the labels hold the most of it, and None is returned too.
+    """
+    if items.candidate.human is not None:
+        return None
     arms, variance = _arms(items), decision.limits.spread.se**2
     if any(int(arm.noise.seeds.min()) < 2 for arm in arms) or not (math.isfinite(variance) and variance > 0):
         return None

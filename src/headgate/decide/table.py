@@ -7,7 +7,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from headgate.decide.verdict import ArmErrors, DriftRow, Look, MetricRow, ServingRow, Traffic, Verdict
+    from headgate.decide.verdict import ArmErrors, DriftRow, JudgeRow, Look, MetricRow, ServingRow, Traffic, Verdict
 
 SHOWN_ITEMS: Final = 10
 """Items that are credibly worse of which a report shows the facts."""
@@ -38,6 +38,7 @@ def verdict_table(verdict: Verdict) -> str:
     lines += ["", *map(look_line, verdict.looks)] if verdict.looks else []
     lines += map(drift_line, verdict.drift)
     lines += map(serving_line, verdict.serving)
+    lines += ["", *map(judge_line, verdict.judges)] if verdict.judges else []
     arms = {"candidate": verdict.errors.candidate, "baseline": verdict.errors.baseline, "anchor": verdict.errors.anchor}
     unit = "jobs" if verdict.traffic is None else "requests"
     lines += ["", *(_jobs(name, counts, unit=unit) for name, counts in arms.items() if counts is not None)]
@@ -104,6 +105,22 @@ def describe_shares(shares: dict[str, float]) -> str:
     """
     ordered = sorted(shares.items(), key=lambda pair: (-pair[1], pair[0]))
     return ", ".join(f"{name} {100 * share:.3g}%" for name, share in ordered)
+
+
+def judge_line(row: JudgeRow) -> str:
+    """Return what the judges of a metric are worth in a cell, as one line."""
+    where = one_line(" ".join(row.cell.values()), limit=40)
+    parts = [f"{row.n_graded} answers graded by {one_line(', '.join(row.judges), limit=60)}"]
+    if row.n_labels:
+        parts.append(f"{row.n_labels} labelled: bias {_number(row.bias)}, kappa {_number(row.kappa)}")
+        parts.append(f"sensitivity {_number(row.sensitivity)}, specificity {_number(row.specificity)}")
+    if row.panel_kappa is not None:
+        limits = f"({_number(row.panel_kappa_low)} to {_number(row.panel_kappa_high)})"
+        parts.append(f"panel's kappa {_number(row.panel_kappa)} {limits}")
+    if row.position_bias is not None:
+        limits = f"({_number(row.position_bias_low)} to {_number(row.position_bias_high)})"
+        parts.append(f"first place {row.position_bias:+.4g} {limits}, {_number(row.flips)} of pairs flip")
+    return f"judge of {one_line(row.name, limit=32)} on {where}: {'; '.join(parts)}"
 
 
 def rule_text(row: MetricRow) -> str:

@@ -42,6 +42,8 @@ class ArmItems:
         Jobs without a value.
     binary : bool
         Whether every value stands at a bound.
+    human : ndarray, shape (n_items,), optional
+        Means of the labels by humans; nan for an item without one. None where there are none.
     """
 
     low: Floats
@@ -51,6 +53,7 @@ class ArmItems:
     n_rows: int
     n_missing: int
     binary: bool
+    human: Floats | None = None
 
     @property
     def mean(self) -> float:
@@ -73,6 +76,7 @@ class ArmItems:
             n_rows=self.n_rows,
             n_missing=self.n_missing,
             binary=self.binary,
+            human=None if self.human is None else mirror - self.human,
         )
 
 
@@ -93,6 +97,13 @@ class Items:
     def n_clusters(self) -> int | None:
         """Number of clusters."""
         return None if self.cluster is None else int(self.cluster.max()) + 1
+
+    @property
+    def n_labels(self) -> int:
+        """Items with a label by humans in every arm."""
+        arms = [arm.human for arm in (self.candidate, self.baseline) if arm is not None]
+        known = [np.isfinite(human) for human in arms if human is not None]
+        return int(np.logical_and.reduce(known).sum()) if len(known) == len(arms) else 0
 
     @property
     def n_missing(self) -> int:
@@ -170,13 +181,14 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arm:
-    """Sums of one arm by item number: rows (jobs), values, their sum, their squared deviations."""
+    """Sums of one arm by item number: rows (jobs), values, their sum, their squared deviations; means of labels."""
 
     rows: Ints
     n: Ints
     total: Floats
     squares: Floats
     binary: bool
+    human: Floats | None = None
 
     @classmethod
     def of(cls, facts: RunFacts, metric: Metric, cell: Cell) -> _Arm:
@@ -186,13 +198,16 @@ class _Arm:
         n = np.bincount(numbers, minlength=rows.size)
         binary = scores.size > 0 and binary_rows(scores, metric.bounds) is not None
         total, squares = _totals(scores, numbers, n, levels=metric.bounds if binary else None)
-        return cls(rows=rows, n=n, total=total, squares=squares, binary=binary)
+        human = _humans(facts, metric, cell, size=rows.size) if metric.judged else None
+        return cls(rows=rows, n=n, total=total, squares=squares, binary=binary, human=human)
 
     def widened(self, size: int) -> _Arm:
         """Return the sums with room for more item numbers."""
         more = (0, size - self.rows.size)
         rows, n = np.pad(self.rows, more), np.pad(self.n, more)
-        return replace(self, rows=rows, n=n, total=np.pad(self.total, more), squares=np.pad(self.squares, more))
+        human = None if self.human is None else np.pad(self.human, more, constant_values=np.nan)
+        total, squares = np.pad(self.total, more), np.pad(self.squares, more)
+        return replace(self, rows=rows, n=n, total=total, squares=squares, human=human)
 
     def items(self, shared: NDArray[np.bool_], *, metric: Metric, missing: int) -> ArmItems:
         """Return the means of some items, or what the metric makes of their scores in their place."""
@@ -214,6 +229,7 @@ class _Arm:
             n_rows=int(rows.sum()),
             n_missing=missing,
             binary=self.binary,
+            human=None if self.human is None else self.human[shared],
         )
 
     def _passing(self, spec: PassAtK, shared: NDArray[np.bool_], *, missing: int) -> ArmItems:
@@ -243,6 +259,20 @@ class _Arm:
 def _chance(spec: PassAtK, n: Ints, passed: Floats) -> Floats:
     found = pass_at_k(n, passed, spec.k, every=spec.all)
     return 1 - found if spec.negate else found
+
+
+def _humans(facts: RunFacts, metric: Metric, cell: Cell, *, size: int) -> Floats | None:
+    """Return the mean label of every item, nan where it has none; None where there are no labels."""
+    if "human" not in facts.scores.columns:
+        return None
+    rows = cell_rows(facts.scores, cell, "item_id", "human", scorer=metric.name).drop_nulls("human")
+    if rows.is_empty():
+        return None
+    codes, labels = item_numbers(rows), rows["human"].to_numpy()
+    n = np.bincount(codes, minlength=size)
+    means = np.full(n.size, np.nan)
+    np.divide(group_sums(labels, codes, n), n, out=means, where=n > 0)
+    return means[:size]
 
 
 def _totals(values: Floats, codes: Ints, counts: NDArray[np.intp], *, levels: Bounds | None) -> tuple[Floats, Floats]:

@@ -59,6 +59,11 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed_share : float or None
         Share of the estimate's variance that is noise of seeds, which more seeds take away; the rest is how items
         differ, which only more items do. Null where an item has one seed.
+    judge_share : float or None
+        Share of the estimate's variance that is its judges' own, which more grades of each answer take away; where
+        there are several seeds, it is a part of theirs. Null where each answer has one grade.
+    n_labels : int
+        Items whose labels by humans correct the judge.
     """
 
     name: str
@@ -85,6 +90,8 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     seed_share: float | None
     flags: list[str]
     reason: str
+    judge_share: float | None = None
+    n_labels: int = 0
 
 
 class ItemRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -181,6 +188,53 @@ class ServingRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True)
     distance: float
     p_value: float
     invalid: bool
+
+
+class JudgeRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the judges of a metric are worth, in one cell.
+
+    Attributes
+    ----------
+    name : str
+        The metric.
+    cell : dict
+        Prompt and model whose answers were graded.
+    judges : list of str
+        Ids of the models that grade.
+    n_graded, n_labels : int
+        Answers with a score, and of these those that humans have labelled too.
+    bias : float or None
+        Mean of score - label.
+    kappa, kappa_low, kappa_high : float or None
+        Cohen's kappa of judge and humans on which half of the scale an answer is in, and its two-sided 95 % limits.
+    sensitivity, specificity : float or None
+        Share of the good answers that it calls good, and of the others that it does not.
+    panel_kappa, panel_kappa_low, panel_kappa_high : float or None
+        Fleiss' kappa of the judges of a panel.
+    position_bias, position_bias_low, position_bias_high : float or None
+        Of pairs, asked in both orders: how much more often the first answer wins than the second.
+    flips : float or None
+        Share of the pairs in which the answer in one place wins, whichever it is.
+    """
+
+    name: str
+    cell: dict[str, str]
+    judges: list[str]
+    n_graded: int
+    n_labels: int
+    bias: float | None = None
+    kappa: float | None = None
+    kappa_low: float | None = None
+    kappa_high: float | None = None
+    sensitivity: float | None = None
+    specificity: float | None = None
+    panel_kappa: float | None = None
+    panel_kappa_low: float | None = None
+    panel_kappa_high: float | None = None
+    position_bias: float | None = None
+    position_bias_low: float | None = None
+    position_bias_high: float | None = None
+    flips: float | None = None
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -329,6 +383,8 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
         In what the arms were served differently; empty where they were served alike.
     traffic : Traffic or None
         Of a canary; null otherwise.
+    judges : list of JudgeRow
+        What the judges behind the gates are worth.
     """
 
     verdict: Word
@@ -347,6 +403,7 @@ class Verdict(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True, ta
     drift: list[DriftRow] = []
     serving: list[ServingRow] = []
     traffic: Traffic | None = None
+    judges: list[JudgeRow] = []
 
     def to_json(self) -> bytes:
         """Return indented JSON; what is not a finite number stands as null."""

@@ -81,7 +81,7 @@ def _files(suite: Suite) -> Iterator[tuple[str, str]]:
         yield "items", suite.items.path
     for scorer in suite.scorers:
         declared = scorer.model_dump()
-        for key in ("call", "rubric", "schema", "tools"):
+        for key in ("call", "rubric", "schema", "tools", "prompt"):
             value = declared.get(key)
             if isinstance(value, str):
                 yield f"scorers.{scorer.name}", _module(value) if key == "call" else value

@@ -194,6 +194,8 @@ def _refuse_absent(suite: Suite, name: str, address: Path) -> None:
 def _refuse_conflicts(suite: Suite, prompts: tuple[Prompt, ...]) -> None:
     for prompt in prompts:
         for index, model in enumerate(suite.models):
+            if model.role != "tested":
+                continue
             for key in sorted(set(prompt.params) & set(model.params)):
                 ours, theirs = prompt.params[key], model.params[key]
                 if canonical_json(ours) != canonical_json(theirs):

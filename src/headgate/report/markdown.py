@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headgate.decide.table import SHOWN_ITEMS, rule_text, traffic_lines
+from headgate.decide.table import SHOWN_ITEMS, judge_line, rule_text, traffic_lines
 from headgate.decide.verdict import ArmErrors, MetricRow, Verdict
 from headgate.report.inert import markdown
 
@@ -31,6 +31,7 @@ def verdict_markdown(verdict: Verdict) -> str:
     lines += [_jobs(name, counts, unit=unit) for name, counts in arms.items() if counts is not None]
     if verdict.traffic is not None:
         lines += [f"- {markdown(line.strip(), limit=400)}" for line in traffic_lines(verdict.traffic)]
+    lines += [f"- {markdown(judge_line(row), limit=400)}" for row in verdict.judges]
     lines += ["", f"Error rates are held at {verdict.alpha:g}; limits are one-sided."]
     return "\n".join(lines) + "\n"
 

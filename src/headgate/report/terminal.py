@@ -62,16 +62,19 @@ def format_counts(counts: Mapping[str, int], planned: int) -> str:
     return f"{planned:,} jobs: {ok:,} ok, {refused:,} refused, {errors:,} errors, {missing:,} not run"
 
 
-def format_cost(cost_usd: float | None, unpriced: int) -> str:
-    """Return what a run has cost, and how much of that is not known; empty where nothing is.
+def format_cost(cost_usd: float | None, unpriced: int, judges_usd: float | None = None) -> str:
+    """Return what a run has cost, what of it its judges, and how much is not known; empty where nothing is.
 
     Examples
     --------
     >>> format_cost(1.5, 0), format_cost(1.5, 3), format_cost(None, 3)
     ('cost $1.50', 'cost $1.50 without 3 answers whose cost is not known', '')
+    >>> format_cost(1.5, 0, 0.25)
+    'cost $1.50, $0.250 of it for judges'
     """
     if cost_usd is None:
         return ""
-    return f"cost {format_usd(cost_usd)}" + (
+    judges = "" if judges_usd is None else f", {format_usd(judges_usd)} of it for judges"
+    return f"cost {format_usd(cost_usd)}{judges}" + (
         f" without {unpriced:,} answers whose cost is not known" if unpriced else ""
     )

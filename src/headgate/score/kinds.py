@@ -163,6 +163,12 @@ def _perplexed(spec: declared.Perplexity) -> Direction:
     return UNIT if bounded else Direction(bounds=None, higher_is_better=False)
 
 
+def _scaled(spec: declared.Judge) -> Direction:
+    """Return the scale of a judge."""
+    low, high = spec.bounds
+    return Direction(bounds=(1 - high, 1 - low) if spec.negate else (low, high))
+
+
 def _cosine(spec: declared.EmbeddingSimilarity) -> Direction:
     return UNIT if spec.threshold is not None else Direction(bounds=(-1.0, 1.0))
 
@@ -252,6 +258,7 @@ KINDS: Final[Mapping[type, Kind]] = {
     declared.EmbeddingSimilarity: Kind(direction=_cosine),
     declared.Python: Kind(direction=_own),
     declared.Weighted: Kind(),
+    declared.Judge: Kind(direction=_scaled),
     declared.PassAtK: Kind(),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import threading
 import time
@@ -14,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from headgate.simulate.behaviour import Asked, Reaction, react
+from headgate.simulate.judge import judge_reply
 from headgate.suite.model import Simulation
 
 _RETRY_AFTER_S: Final = 0.02
@@ -150,6 +152,9 @@ class SimulatedServer:
             self.faults["limited"] += 1
             return _error(429, "rate_limit_exceeded", "Rate limit reached", retry_after=1.0)
         reaction = react(simulation, asked)
+        if simulation.judge is not None and not reaction.refused:
+            said = judge_reply(simulation.judge, asked, _text(wanted.messages))
+            reaction = dataclasses.replace(reaction, output=said)
         if reaction.fault is not None:
             self.faults[reaction.fault] += 1
             return await self._spoil(request, reaction.fault)
@@ -207,10 +212,13 @@ class SimulatedServer:
 
 
 def _last_line(messages: Sequence[_Message]) -> str:
-    content = messages[-1].content if messages else ""
-    if isinstance(content, list):
-        content = "\n".join(part.text or "" for part in content)
-    return (content or "").rstrip().rsplit("\n", 1)[-1]
+    return _text(messages[-1:]).rstrip().rsplit("\n", 1)[-1]
+
+
+def _text(messages: Sequence[_Message]) -> str:
+    contents = [message.content for message in messages]
+    parts = [[part.text or "" for part in one] if isinstance(one, list) else [one or ""] for one in contents]
+    return "\n".join(text for part in parts for text in part)
 
 
 async def _truncate(request: web.BaseRequest) -> web.StreamResponse:

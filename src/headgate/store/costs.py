@@ -35,22 +35,42 @@ class Costs:
         What counts against a cap: what was settled under one, else the cost.
     tokens : int
         Input and output of the answers, as far as their servers tell them.
+    judges_usd : float or None
+        What of ``cost_usd`` judges took; None where none was asked, or no cost is known.
     """
 
     cost_usd: float | None
     unpriced: int
     settled_usd: float
     tokens: int = 0
+    judges_usd: float | None = None
 
 
 def sum_costs(files: RunFolder) -> Costs:
-    """Add up the rows of a run, one per job.
+    """Add up the rows of a run and of its judges, one per job.
 
     Raises
     ------
     StoreError
         If a file cannot be read.
     """
+    own, judges = _sum_rows(files), [_sum_rows(run) for run in files.judge_runs()]
+    both = [own, *judges]
+    return Costs(
+        cost_usd=_total(both),
+        unpriced=sum(costs.unpriced for costs in both),
+        settled_usd=math.fsum(costs.settled_usd for costs in both),
+        tokens=sum(costs.tokens for costs in both),
+        judges_usd=_total(judges),
+    )
+
+
+def _total(costs: list[Costs]) -> float | None:
+    known = [one.cost_usd for one in costs if one.cost_usd is not None]
+    return math.fsum(known) if known else None
+
+
+def _sum_rows(files: RunFolder) -> Costs:
     known, settled, priced, unpriced = [0.0], [0.0], 0, 0
     used = 0
     sources = files.sources()

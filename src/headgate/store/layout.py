@@ -79,6 +79,15 @@ class RunFolder:
         """Folder of the scores."""
         return self.path / "scores"
 
+    @property
+    def judges(self) -> Path:
+        """Folder of what judges were asked: a run directory in each of its subfolders' subfolders."""
+        return self.path / "judges"
+
+    def judge_runs(self) -> list[RunFolder]:
+        """Return the runs of judges over this run's answers, in the order of their names."""
+        return [RunFolder(file.parent) for file in sorted(self.judges.glob("*/*/manifest.json"))]
+
     def parts(self) -> list[Path]:
         """Parts in the order of their names: generation, shard, writer, sequence."""
         return sorted(self.results.glob("*.parquet"))

@@ -67,6 +67,7 @@ def merge_shards(paths: Iterable[Path], out: Path) -> Manifest:
     with naming(out, "merge"), _appearing(Path(os.path.abspath(out))) as files:  # noqa: PTH100 - symlinks stay
         _link_files(shards, files)
         _join_scores(shards, files)
+        _link_judges(shards, files)
         write_manifest(files.manifest, manifest)
         checksums.refresh(files)
     return manifest
@@ -155,6 +156,19 @@ def _link(source: Path, target: Path) -> None:
         with source.open("rb") as old, target.open("xb") as new:
             shutil.copyfileobj(old, new)
         sync_path(target)
+
+
+def _link_judges(shards: Sequence[ShardRun], files: RunFolder) -> None:
+    """Give the new run what the judges of all shards were asked, each run of a judge as it is."""
+    for shard in shards:
+        for run in shard.files.judge_runs():
+            folder = files.judges / run.path.parent.name / f"{run.path.name}-{shard.shard.index}"
+            for source in sorted(path for path in run.path.rglob("*") if path.is_file()):
+                target = folder / source.relative_to(run.path)
+                make_folder(target.parent)
+                _link(source, target)
+            for made in (folder, *(path for path in folder.iterdir() if path.is_dir()), folder.parent, files.judges):
+                sync_path(made)
 
 
 def _join_scores(shards: Sequence[ShardRun], files: RunFolder) -> None:

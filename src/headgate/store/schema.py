@@ -16,7 +16,7 @@ from headgate.errors import StoreError
 from headgate.result import COLUMNS, Result
 from headgate.store.columns import TIME, make_column
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Grows when a column is added; columns are never renamed, retyped or removed."""
 
 _TIMES: Final = frozenset({"started_at", "finished_at"})
@@ -65,9 +65,10 @@ SCORES: Final = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("label", pa.string()),
         pa.field("explanation", pa.large_string()),
+        pa.field("human", pa.float64()),
     ]
 )
-"""Columns of ``RUN/scores/*.parquet``; a null ``value`` could not be scored."""
+"""Columns of ``RUN/scores/*.parquet``; a null ``value`` could not be scored, and a null ``human`` has no label."""
 
 
 def to_batch(results: Sequence[Result]) -> pa.RecordBatch:

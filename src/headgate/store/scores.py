@@ -94,6 +94,8 @@ def _fit(path: Path, table: pa.Table, constants: Mapping[str, str | None]) -> pa
     for field in SCORES:
         if field.name in constants:
             columns.append(_repeat(constants[field.name], table.num_rows, field.type))
+        elif field.name == "human" and field.name not in table.column_names:
+            columns.append(pa.chunked_array([pa.nulls(table.num_rows, field.type)]))
         elif field.name not in table.column_names:
             raise StoreError(f"{path}: column {field.name!r} is missing")
         else:

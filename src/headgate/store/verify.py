@@ -83,6 +83,7 @@ def verify(path: Path) -> list[Problem]:
         _check_sums, _check_files, _check_items, _check_journal, _check_outputs, _check_strays, _check_jobs,
     ]  # fmt: skip
     found = [problem for check in checks for problem in check(run, manifest)]
+    found += [problem for judged in run.judge_runs() for problem in verify(judged.path)]
     return list(dict.fromkeys(found))
 
 

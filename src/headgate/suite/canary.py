@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final, Literal, Self
 
 from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from headgate.suite.declaration import Declaration
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Gate, Policy
+from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Budget, Gate, Items, Lane, Model, Policy, Suite
 from headgate.suite.part import Name, Part
 from headgate.suite.problems import Problem, Problems, did_you_mean, unknown
 from headgate.suite.scorers import PassAtK, Scorer
+from headgate.suite.scorers.judge import Judge, judge_problems
 from headgate.suite.scorers.names import scorer_problems
 
 COLUMNS: Final = (
@@ -57,6 +59,17 @@ class Traffic(Part):
         if self.stable is not None and self.stable == self.canary:
             raise ValueError(f"stable and canary are both {self.stable!r}")
         return self
+
+
+class Judges(Part):
+    """The models that grade live answers, how many of them, and for how much."""
+
+    models: list[Model] = Field(min_length=1, description="Each with `role: judge`")
+    lanes: list[Lane] = Field(default_factory=list[Lane], description="Quotas; a model in no lane has one of its own")
+    share: float = Field(0.1, gt=0, le=1, description="Share of the rows that are graded, by hash of the id")
+    max_cost_usd: float | None = Field(
+        None, gt=0, description="Most US dollars; what comes after is not graded, and the verdict says so"
+    )
 
 
 def _default_gates() -> list[Gate]:
@@ -107,7 +120,27 @@ class Canary(Declaration):
         min_length=1,
         description="What may pass; default: errors and refusals within 2 points, and latency as a warning",
     )
+    judges: Judges | None = Field(None, description="What scorers of type judge ask")
     policy: Policy = Field(Policy.model_construct(), description="How verdicts are made")
+
+    @property
+    def models(self) -> list[Model]:
+        """The models that grade."""
+        return [] if self.judges is None else self.judges.models
+
+    def grading(self, *, max_cost_usd: float | None) -> Suite:
+        """Return what the engine needs to ask the judges, as a suite that has nothing under test."""
+        made = Suite.model_construct(
+            name=self.name,
+            items=Items.model_construct(rows=[]),
+            prompts={},
+            models=self.models,
+            lanes=[] if self.judges is None else self.judges.lanes,
+            budget=Budget(max_cost_usd=max_cost_usd, max_minutes=None),
+        )
+        if self._document is not None:
+            made._stand_in(self._document)  # noqa: SLF001  # what it names lies where the canary's file does
+        return made
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -118,12 +151,25 @@ class Canary(Declaration):
 
     def _problems(self) -> Iterator[Problem]:
         yield from scorer_problems(self.scorers, taken=BUILTIN_METRICS)
+        yield from self._judge_problems()
         metrics = [*(scorer.name for scorer in self.scorers), *BUILTIN_METRICS]
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
         for name in self.columns:
             if name not in COLUMNS:
                 yield Problem(("columns", name), "is no field of a row", mend=did_you_mean(name, COLUMNS))
+
+    def _judge_problems(self) -> Iterator[Problem]:
+        roles = {model.id: model.role for model in self.models}
+        for index, model in enumerate(self.models):
+            if model.role != "judge":
+                yield Problem(("judges", "models", index, "role"), "is no judge", model.role, "declare `role: judge`")
+        for problem in judge_problems(self.scorers, {**roles, "": "tested"}, compares=False):
+            place = ("judges", *problem.place) if problem.place[0] == "models" else problem.place
+            yield replace(problem, place=place)
+        for index, scorer in enumerate(self.scorers):
+            if isinstance(scorer, Judge) and scorer.calibrate is not None:
+                yield Problem(("scorers", index, "calibrate"), "cannot be asked of live traffic", scorer.name)
 
     def _unanswerable(self) -> Iterator[Problem]:
         """Yield what live traffic has no answer to."""

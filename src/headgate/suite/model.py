@@ -22,6 +22,7 @@ from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, repeated, unknown
 from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, PassAtK, Python, Regex, Scorer
+from headgate.suite.scorers.judge import Judge, judge_problems
 from headgate.suite.scorers.names import scorer_problems
 from headgate.suite.secret import REFERENCES, SECRET_REFERENCE, check_reference
 
@@ -39,6 +40,8 @@ __all__ = [
     "Gate",
     "Items",
     "JsonValid",
+    "Judge",
+    "JudgeSimulation",
     "Lane",
     "Message",
     "Model",
@@ -157,6 +160,16 @@ class Faults(Part):
         return self
 
 
+class JudgeSimulation(Part):
+    """How a simulated judge errs; an answer is right where it is the target."""
+
+    sensitivity: float = Field(1.0, ge=0, le=1, description="Share of right answers that it calls right")
+    specificity: float = Field(1.0, ge=0, le=1, description="Share of wrong answers that it calls wrong")
+    position_bias: float = Field(0.0, ge=0, le=1, description="Share of pairs of which it takes the first, unread")
+    unparsable: float = Field(0.0, ge=0, le=1, description="Share of verdicts that are no verdict")
+    jitter: float = Field(0.0, ge=0, le=1, description="Share of errors that are drawn anew for each repeat")
+
+
 class Simulation(Part):
     """How a simulated model behaves."""
 
@@ -171,6 +184,7 @@ class Simulation(Part):
     wrong_latency_ratio: float = Field(1.0, gt=0, description="Latency of wrong answers relative to right ones")
     requests_per_second: float | None = Field(None, gt=0, description="Enforced limit; above it the server says 429")
     faults: Faults = Field(Faults.model_construct(), description="Shares of requests that are spoiled")
+    judge: JudgeSimulation | None = Field(None, description="It grades answers, and does not answer questions")
 
     @field_validator("accuracy")
     @classmethod
@@ -230,6 +244,9 @@ class Model(Part):
         "error", description="What becomes of a parameter that the API does not take; what is dropped is recorded"
     )
     price: Price | None = Field(None, description="What its tokens cost; default: what is published, where it is")
+    role: Literal["tested", "judge"] = Field(
+        "tested", description="Whether it is under test, or grades answers for scorers of type judge"
+    )
     call: str | SkipJsonSchema[Callable[..., Any]] | None = Field(
         None, description="provider python: 'module:function' of a sync or async callable"
     )
@@ -278,6 +295,8 @@ class Model(Part):
         if self.simulate is not None and self.provider != "simulated":
             raise ValueError("`simulate` goes with provider simulated")
         if self.endpoints:
+            if self.role == "judge":
+                raise ValueError("a judge has no `endpoints`: one and the same is to grade all answers")
             self._check_endpoints()
             return self
         if self.provider in _HOMELESS and self.base_url is None:
@@ -345,6 +364,8 @@ class Model(Part):
         """What the digest of the model covers: not where it is served, nor limits and deadlines."""
         call = self.call if isinstance(self.call, str) or self.call is None else callable_name(self.call)
         behaviour = None if self.simulate is None else self.simulate.model_dump()
+        if behaviour is not None and behaviour["judge"] is None:
+            del behaviour["judge"]
         return {
             "provider": self.provider,
             "model": self.name,
@@ -613,6 +634,11 @@ class Suite(Declaration):
         """All models at all of their endpoints; see :attr:`Model.places`."""
         return [place for model in self.models for place in model.places]
 
+    @property
+    def tested(self) -> list[Model]:
+        """The models under test: all but the judges."""
+        return [model for model in self.models if model.role == "tested"]
+
     @field_validator("items", mode="before")
     @classmethod
     def _short_items(cls, value: Any) -> Any:
@@ -640,15 +666,15 @@ class Suite(Declaration):
             (("lanes", i, "models", k), name) for i, lane in enumerate(self.lanes) for k, name in enumerate(lane.models)
         ]
         yield from repeated(shared)
-        identities: dict[str, str] = {}
+        identities: dict[tuple[str, str], str] = {}
         for index, model in enumerate(self.models):
-            twin = identities.setdefault(digest(model.identity), model.id)
+            twin = identities.setdefault((model.role, digest(model.identity)), model.id)
             if twin != model.id:
                 mend = "give one of them another `model` or `params`, or use `seeds` to repeat"
                 yield Problem(("models", index), f"asks the same of the same model as {twin!r}", model.id, mend)
 
     def _unresolved(self) -> Iterator[Problem]:
-        models = [model.id for model in self.models]
+        models, tested = [model.id for model in self.models], [model.id for model in self.tested]
         metrics = [*(scorer.name for scorer in self.scorers), *BUILTIN_METRICS]
         places = [place.id for place in self.places]
         for index, lane in enumerate(self.lanes):
@@ -656,7 +682,12 @@ class Suite(Declaration):
                 yield from unknown(("lanes", index, "models", place), name, list(dict.fromkeys([*models, *places])))
         for side in ("baseline", "candidate") if self.compare else ():
             arm: Arm = getattr(self.compare, side)
-            yield from unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
+            yield from unknown(("compare", side, arm.axis), arm.value, tested if arm.axis == "model" else self.prompts)
+        roles = {model.id: model.role for model in self.models}
+        yield from judge_problems(self.scorers, roles, compares=self.compare is not None)
+        if self.store.outputs != "keep" and any(isinstance(scorer, Judge) for scorer in self.scorers):
+            said = "cannot be with judges: what they are asked holds the answers, and stays in the run"
+            yield Problem(("store", "outputs"), said, self.store.outputs, "keep outputs, or redact what is sensitive")
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
         yield from scorer_problems(self.scorers, taken=BUILTIN_METRICS)

@@ -9,6 +9,7 @@ from pydantic import Field
 from headgate.suite.scorers.answers import Classification, MultipleChoice, Numeric
 from headgate.suite.scorers.calls import EmbeddingSimilarity, Python
 from headgate.suite.scorers.combined import PassAtK, Weighted
+from headgate.suite.scorers.judge import Judge
 from headgate.suite.scorers.measures import Limit, Perplexity, StopReason
 from headgate.suite.scorers.overlap import Bleu, Chrf, Gleu, Rouge, TokenF1
 from headgate.suite.scorers.structured import (
@@ -46,6 +47,7 @@ __all__ = [
     "JsonField",
     "JsonSchema",
     "JsonValid",
+    "Judge",
     "Language",
     "Length",
     "Limit",
@@ -100,6 +102,7 @@ Scorer = Annotated[
     | StopReason
     | EmbeddingSimilarity
     | Python
+    | Judge
     | Weighted
     | PassAtK,
     Field(discriminator="type"),
