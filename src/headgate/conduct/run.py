@@ -462,12 +462,8 @@ async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitSt
         models = tuple(lane.models)
         routes = {name: route for name, route in prepared.routes.items() if _meets(route, endpoints)}
         shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices, "routes": routes}
-        led = [
-            (place.id, prompt)
-            for place in ours
-            if place.prefix_order == "auto" and place.role == "tested"
-            for prompt in long
-        ]
+        tested = {place.id: place for place in ours if place.role == "tested"}
+        led = [(name, prompt) for name, place in tested.items() if place.prefix_order == "auto" for prompt in long]
         shared["leaders"] = Leaders(led) if led else None
         if cache is not None:
             shared["reuse"] = _reuse(cache, prepared, tested, endpoints)  # what judges said the run keeps itself
