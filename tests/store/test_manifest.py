@@ -68,7 +68,7 @@ def test_a_damaged_manifest_is_named(tmp_path, content):
 
 def test_a_later_schema_is_refused(tmp_path):
     path = tmp_path / "manifest.json"
-    path.write_bytes(b'{"schema": 4, "everything": "else may differ"}')
+    path.write_bytes(b'{"schema": 5, "everything": "else may differ"}')
     with pytest.raises(StoreError, match="is of schema 4, and this headgate reads up to 3; update headgate"):
         read_manifest(path)
 
