@@ -169,3 +169,35 @@ def test_corrected_verdicts_hold_their_error_rates(n, n_labels):
     assert passed <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
     assert alone < 0.1
     assert passed_alone > 0.9
+
+
+@pytest.mark.slow
+def test_corrected_looks_hold_their_error_rates():
+    """Five looks at 1,000 items, one in five labelled: a drop of the margin passes, and no drop fails, in 5 %."""
+    from headgate.decide.calibrated import decide_calibrated
+    from headgate.decide.decision import Rule
+    from headgate.decide.looks import plan_looks
+
+    rng, n, runs, rule = np.random.default_rng(6), 1000, 300, Rule(floor=-0.1, ceiling=0.0)
+    plan = plan_looks(n, key="0" * 32, cluster=None, strata=[], alpha=0.05, seeds=1, most_seeds=1)
+    levels, wrong = plan.levels(0.05), dict.fromkeys(("pass", "fail"), 0)
+
+    def decided(share):
+        c, b = (rng.random(n) < share).astype(float), (rng.random(n) < 0.8).astype(float)
+        judged_c = np.where(c == 1, rng.random(n) < 0.95, rng.random(n) >= 0.5).astype(float)
+        judged_b = np.where(b == 1, rng.random(n) < 0.95, rng.random(n) >= 0.95).astype(float)
+        labels = np.where(np.arange(n) % 5 == 0, c - b, np.nan)
+        for number, level in enumerate(levels):
+            seen = plan.n_items(number)
+            found = decide_calibrated(
+                rule, (judged_c - judged_b)[:seen], labels[:seen], alpha=level, bounds=(-1.0, 1.0)
+            )
+            if found.verdict != "inconclusive":
+                return found.verdict
+        return "inconclusive"
+
+    for _ in range(runs):
+        wrong["pass"] += decided(0.7) == "pass"
+        wrong["fail"] += decided(0.8) == "fail"
+    print(wrong)
+    assert max(wrong.values()) / runs <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
 
@@ -64,8 +65,8 @@ def test_nothing_that_differs_by_arm_reaches_a_judge(tmp_path):
     asked = {}
     for number in range(len(items)):
         item = items[number]
-        asked.setdefault(item.cluster, set()).add((item.messages["given"], item.read_variables()))
-        for text in (item.messages["given"].decode(), item.read_variables().decode()):
+        asked.setdefault(item.cluster, set()).add((item.messages["right"], item.read_variables()))
+        for text in (item.messages["right"].decode(), item.read_variables().decode()):
             for name in ("secret", "arm-", "brief", "temperature", item.item_id):
                 assert name not in text
     assert {item: len(requests) for item, requests in asked.items()} == {"s0": 1, "s1": 1, "s2": 1}
@@ -291,7 +292,7 @@ def test_every_kind_is_asked_and_read(tmp_path, scorer, best, worst):
     assert found["exact"].to_list() == [value == best for value in found["right"]]
     assert hg.gate(run).verdict in {"pass", "inconclusive"}
     [judged] = RunFolder(run.path).judge_runs()
-    params = json.loads(judged.manifest.read_text())["plan"]["prompts"]["given"]["params"]
+    params = json.loads(judged.manifest.read_text())["plan"]["prompts"]["right"]["params"]
     assert ("response_format" in params) == bool(scorer.get("structured"))
 
 
@@ -317,3 +318,30 @@ def test_a_plan_says_how_often_judges_will_be_asked():
     found = hg.forecast(judged_suite(n=50, scorer={"repeats": 2}))
     assert found.jobs == 100
     assert any("at most 200 of right" in warning for warning in found.warnings)
+
+
+def test_each_judge_is_asked_in_its_own_form_over_one_endpoint(tmp_path):
+    """Two scorers, one model, other parameters: what an endpoint keeps of one must not serve the other."""
+    asked = []
+
+    def answer(request):
+        body = json.loads(request.content)
+        asked.append(body)
+        said = "4" if body["model"] == "m" else '{"verdict": 3}'
+        return httpx.Response(200, json={"choices": [{"message": {"content": said}}]})
+
+    served = {"provider": "openai-compatible", "base_url": "http://models.test/v1"}
+    models = [{"id": "small", "model": "m", **served}, {"id": "judge-small", "role": "judge", **served}]
+    rubric = {"type": "judge", "model": "judge-small", "rubric": "Good?"}
+    scorers = [
+        {"name": "free", **rubric},
+        {"name": "five", **rubric, "structured": True},
+        {"name": "ten", **rubric, "structured": True, "scale": [1, 10]},
+    ]
+    suite = judged_suite(n=2, models=models, scorers=scorers, gates=[])
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    found = scores(hg.run(suite, out=tmp_path / "run", client=client))
+    assert found.select("free", "five", "ten").unique().rows() == [(3.0, 3.0, 3.0)]
+    formats = [body.get("response_format") for body in asked if body["model"] == "judge-small"]
+    grades = [one and one["json_schema"]["schema"]["properties"]["verdict"]["enum"] for one in formats]
+    assert grades == [None] * 4 + [list(range(1, 6))] * 4 + [list(range(1, 11))] * 4

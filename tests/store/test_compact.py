@@ -52,7 +52,7 @@ def test_settings_of_a_part(run, monkeypatch):
     write_segment(run, "0001-0000-a-0001", [make_result(number) for number in range(1000)])
     compact_run(run, plan="thisplan")
     file = open_part(run.parts()[0])
-    assert footer(file) == {"headgate.schema": "3", "headgate.plan": "thisplan"}
+    assert footer(file) == {"headgate.schema": "4", "headgate.plan": "thisplan"}
     meta = file.metadata
     assert [meta.row_group(group).num_rows for group in range(meta.num_row_groups)] == [400, 400, 200]
     names = [meta.row_group(0).column(number).path_in_schema for number in range(meta.num_columns)]

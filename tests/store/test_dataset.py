@@ -148,7 +148,7 @@ def test_what_is_no_run_is_named(tmp_path, paths, message, read):
 
 
 def test_later_runs_are_refused(tmp_path):
-    (tmp_path / "manifest.json").write_text('{"schema": 4}')
+    (tmp_path / "manifest.json").write_text('{"schema": 5}')
     with pytest.raises(StoreError, match="update headgate"):
         scan(tmp_path)
 

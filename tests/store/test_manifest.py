@@ -22,7 +22,7 @@ def test_it_comes_back(tmp_path, made):
 
 def test_facts(made):
     plan, manifest = made
-    assert (manifest.schema, manifest.name, manifest.scorers) == (3, "sums", {"correct": "1"})
+    assert (manifest.schema, manifest.name, manifest.scorers) == (4, "sums", {"correct": "1"})
     assert (manifest.plan.digest, manifest.plan.n_jobs) == (plan.digest, 20)
     assert manifest.plan.items.n_items == 5
     assert manifest.plan.parts == plan.parts
@@ -68,8 +68,8 @@ def test_a_damaged_manifest_is_named(tmp_path, content):
 
 def test_a_later_schema_is_refused(tmp_path):
     path = tmp_path / "manifest.json"
-    path.write_bytes(b'{"schema": 4, "everything": "else may differ"}')
-    with pytest.raises(StoreError, match="is of schema 4, and this headgate reads up to 3; update headgate"):
+    path.write_bytes(b'{"schema": 5, "everything": "else may differ"}')
+    with pytest.raises(StoreError, match="is of schema 5, and this headgate reads up to 4; update headgate"):
         read_manifest(path)
 
 

@@ -198,7 +198,7 @@ def test_an_interrupted_run_is_unfinished_and_not_damaged(tmp_path):
 
 
 def test_later_versions(path):
-    data = msgspec.json.decode((path / "manifest.json").read_bytes()) | {"schema": 4}
+    data = msgspec.json.decode((path / "manifest.json").read_bytes()) | {"schema": 5}
     (path / "manifest.json").write_bytes(msgspec.json.encode(data))
     [problem] = verify(path)
     assert "update headgate" in problem.problem

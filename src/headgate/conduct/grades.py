@@ -48,7 +48,7 @@ def read_grades(files: RunFolder, judge: BoundJudge, wanted: pl.Series | None = 
 
 
 def _grade(judge: BoundJudge, row: Mapping[str, str | None]) -> Grade:
-    model, order = row["model"] or "", row["prompt"] or ""
+    model, order = row["model"] or "", "swapped" if row["prompt"] == judge.spec.name + SWAPPED else "given"
     if row["status"] == "error":
         reason = f"judge {model} gave no answer: {row['error_kind']}: {row['error_message']}"
         return Grade(None, None, reason, judge=model, order=order)
@@ -56,7 +56,7 @@ def _grade(judge: BoundJudge, row: Mapping[str, str | None]) -> Grade:
         return Grade(None, None, f"judge {model} refused", judge=model, order=order)
     found = read_grade(judge.spec, row["output"], logprobs=row["logprobs_json"])
     value = found.value
-    if value is not None and order == SWAPPED:
+    if value is not None and order == "swapped":
         value = 1 - value
     return Grade(value, found.label, found.reason, judge=model, order=order)
 

@@ -21,9 +21,8 @@ from headgate.suite.templates import Template
 if TYPE_CHECKING:
     import polars as pl
 
-GIVEN: Final = "given"
-SWAPPED: Final = "swapped"
-"""Names of a judge's prompts: as it stands, and with the two answers of a pair in the other order."""
+SWAPPED: Final = ".swapped"
+"""What the name of a judge's prompt ends with where the answers of a pair stand in the other order."""
 
 _SWAP: Final = "{% set first, second = second, first %}"
 _ARM: Final = frozenset({"prompt", "model", "seed", "arm", "provider", "endpoint", "baseline", "candidate", "job_id"})
@@ -127,7 +126,7 @@ def bind_judge(suite: Suite | Canary, spec: Judge, *, field: str) -> BoundJudge:
     }
     named = prompt.variables or frozenset()
     kept = {name: value for name, value in defaults.items() if name in named}
-    prompt = replace(prompt, name=GIVEN, params=params, defaults={**prompt.defaults, **kept}).compiled()
+    prompt = replace(prompt, name=spec.name, params=params, defaults={**prompt.defaults, **kept}).compiled()
     return BoundJudge(
         spec=spec,
         prompts=(prompt, _swapped(prompt)) if spec.kind == "pairwise" else (prompt,),
@@ -148,12 +147,12 @@ def _swapped(prompt: Prompt) -> Prompt:
         (role, _SWAP + content if isinstance(content, str) and "first" in content else content)
         for role, content in prompt.messages
     )
-    return replace(prompt, name=SWAPPED, messages=messages).compiled()
+    return replace(prompt, name=prompt.name + SWAPPED, messages=messages).compiled()
 
 
 def _built_in(spec: Judge) -> Prompt:
     text = resources.files("headgate.score").joinpath("judges", f"{spec.kind}.txt").read_text(encoding="utf-8")
-    return Prompt(name=GIVEN, messages=(("user", text),), file=f"headgate/score/judges/{spec.kind}.txt")
+    return Prompt(name=spec.name, messages=(("user", text),), file=f"headgate/score/judges/{spec.kind}.txt")
 
 
 def _own_prompt(suite: Suite | Canary, spec: Judge, field: str) -> Prompt:
@@ -161,7 +160,7 @@ def _own_prompt(suite: Suite | Canary, spec: Judge, field: str) -> Prompt:
     path = suite.base / spec.prompt
     if not path.is_file():
         raise ConfigError("there is no such file", file=suite.file, field=f"{field}.prompt", value=spec.prompt)
-    prompt = read_prompt(path, name=GIVEN)
+    prompt = read_prompt(path, name=spec.name)
     if prompt.language != "jinja2":
         mend = "write it as a .txt, .md or .prompt.yml file"
         raise ConfigError(

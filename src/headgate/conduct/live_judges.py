@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from headgate.conduct.cap import check_cap
 from headgate.conduct.grades import read_grades
@@ -26,6 +27,8 @@ from headgate.suite.items import Row as Item
 from headgate.traffic.row import Row
 from headgate.traffic.units import is_sampled, key_of
 
+_SPENT: Final = "the money for judges is used up: later answers are not graded; raise judges.max_cost_usd"
+
 
 class LiveJudges:
     """Asks the judges of a canary, and keeps what they said beside its state.
@@ -34,11 +37,6 @@ class LiveJudges:
     ----------
     state : Path, optional
         Folder of the canary's state; without it what was graded lasts as long as this object.
-
-    Attributes
-    ----------
-    troubles : list of str
-        Why answers are not graded: alarms.
 
     Raises
     ------
@@ -50,7 +48,7 @@ class LiveJudges:
         self._declared, self._scorers = declared, {s.name: s for s in scorers if s.judge is not None}
         self._share = 0.0 if declared.judges is None else declared.judges.share
         self._cap = None if declared.judges is None else declared.judges.max_cost_usd
-        self.troubles: list[str] = []
+        self._troubles: dict[str, str] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files = RunFolder(state or Path())
         if not self._scorers:
@@ -65,6 +63,11 @@ class LiveJudges:
             self._folder = tempfile.TemporaryDirectory()
             self._files = RunFolder(Path(self._folder.name))
 
+    @property
+    def troubles(self) -> list[str]:
+        """Why the latest answers were not graded: alarms."""
+        return list(self._troubles.values())
+
     def sees(self, row: Row) -> bool:
         """Tell whether an answer is among those that are graded, by the id of its row alone."""
         return is_sampled(key_of(row.id), self._share)
@@ -76,26 +79,26 @@ class LiveJudges:
         ids = [_id(row) for row in rows]
         scorer = self._scorers[judge.spec.name]
         wanted = pl.Series(ids, dtype=pl.String)
+        self._troubles.pop(scorer.name, None)
         try:
             for batches in self._grading().batches_of(scorer, judge, dict(zip(ids, rows, strict=True)), make=_items):
                 for batch in batches:
-                    await self._run(batch)
+                    if not await self._run(batch):
+                        self._troubles[scorer.name] = _SPENT
         except EndpointError as error:
-            self.troubles = [f"a judge cannot serve: {error}"]
+            self._troubles[scorer.name] = f"a judge cannot serve: {error}"
         grades = read_grades(self._files, judge, wanted)
         missing = Score(None, explanation="it was not graded")
         return [combine(judge.spec, grades[one]) if one in grades else missing for one in ids]
 
-    async def _run(self, batch: Batch) -> None:
-        """Run what is left of a run of a judge, from what is left of the money."""
+    async def _run(self, batch: Batch) -> bool:
+        """Run what is left of a run of a judge; return whether the money was enough for it."""
         left = self._left(batch)
         if left is not None and left <= 0:
             batch.store.close()
-            self._spent()
-            return
-        suite = self._declared.grading(max_cost_usd=left)
+            return False
         prepared = Prepared(
-            suite=suite,
+            suite=self._declared.grading(max_cost_usd=left),
             plan=batch.plan,
             store=batch.store,
             scorers=(),
@@ -106,8 +109,7 @@ class LiveJudges:
         )
         conductor = Conductor(prepared)
         await conductor.complete()
-        if conductor.expiry:
-            self._spent()
+        return not conductor.expiry
 
     def _left(self, batch: Batch) -> float | None:
         """Return what of the cap this run may have spent at its end: all that the others have not."""
@@ -115,9 +117,6 @@ class LiveJudges:
             return None
         own = sum_costs(batch.store.files).settled_usd
         return self._cap - sum(sum_costs(run).settled_usd for run in self._files.judge_runs()) + own
-
-    def _spent(self) -> None:
-        self.troubles = ["the money for judges is used up: later answers are not graded; raise judges.max_cost_usd"]
 
     def _grading(self) -> Grading:
         suite = self._declared.grading(max_cost_usd=None)

@@ -40,7 +40,7 @@ class Grade:
     judge : str
         Id of the model.
     order : str
-        The prompt that asked: ``swapped`` where a pair stood in the other order.
+        ``given``, or ``swapped`` where a pair stood in the other order.
     """
 
     value: float | None
