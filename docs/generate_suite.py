@@ -71,8 +71,8 @@ docs/schemas/canary-v1.json.
 """
 
 ORDER = (
-    "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
-    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
+    "Items", "PromptSource", "Message", "Model", "Endpoint", "Price", "Simulation", "Faults", "Lane", "ExactMatch",
+    "Contains", "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
 )  # fmt: skip
 
 NOTES = {
