@@ -73,6 +73,7 @@ def test_the_document_has_these_fields():
         "looks",
         "look_plan",
         "drift",
+        "serving",
         "traffic",
         "judges",
     }
@@ -120,6 +121,8 @@ def test_the_document_has_these_fields():
         "prompt_digests",
         "served_models",
         "git",
+        "cached",
+        "fallback",
     }
 
 
