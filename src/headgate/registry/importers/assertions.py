@@ -1,6 +1,7 @@
 """promptfoo's assertions as scorers: the table, and what a line of it may take.
 
 Whoever adds a kind of scorer adds the lines that it makes possible here; what has no line is reported by its name.
+Thresholds and rules are those of promptfoo 0.121.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from headgate.suite.items import column_text
-from headgate.suite.plain import split_template
+from headgate.registry.importers import beside, values
+from headgate.registry.importers.values import NotCarriedError, Setting, Take
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,34 +23,163 @@ class Line:
     ----------
     scorer : str
         The scorer's type.
+    take : callable
+        What it takes over of the assertion.
     expects : str or None
         Its field that takes the assertion's value; None: the assertion has none.
     per_item : bool
         Whether the field is a template over the item's columns; a field that is not holds one value for all items.
     fields : mapping
         Further fields.
+    negated : mapping or None
+        The fields that ``not-`` adds; None: promptfoo takes no notice of it.
+    options : frozenset of str
+        The assertion's options that are taken over.
+    degree : bool
+        Whether promptfoo's score is a degree, and only what it passes is 0 or 1, as the scorer's is.
+    beside : bool
+        Whether it judges what stands beside the output, so that no transform matters.
+    differs : str or None
+        In what the scorer does otherwise; said in the suite.
     """
 
     scorer: str
+    take: Take = values.nothing
     expects: str | None = None
     per_item: bool = True
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    negated: Mapping[str, Any] | None = field(default_factory=lambda: {"negate": True})
+    options: frozenset[str] = frozenset()
+    degree: bool = False
+    beside: bool = False
+    differs: str | None = None
+
+
+_LIMIT: Final = frozenset({"threshold"})
+_SQL: Final = "sqlglot parses, and not node-sql-parser: rare statements are judged otherwise"
+_XML: Final = "a document type is refused, and an element may stand there several times"
+_HTML: Final = "other rules tell HTML from text: what is barely HTML may be judged otherwise"
+_LOGPROBS: Final = "it needs log probabilities: `logprobs: true` in the model's params"
+_TOOLS: Final = Line(scorer="tool_call_valid", take=beside.tools, negated=None)
+
+
+def _contains(**fields: Any) -> Line:
+    return Line(scorer="contains", take=values.some_text, expects="target", fields=fields)
+
+
+def _contains_several(**fields: Any) -> Line:
+    return Line(scorer="contains", take=values.texts, expects="target", fields=fields)
 
 
 TABLE: Final[Mapping[str, Line]] = {
-    "equals": Line(scorer="exact_match", expects="target", fields={"strip": False}),
-    "contains": Line(scorer="contains", expects="target"),
-    "icontains": Line(scorer="contains", expects="target", fields={"ignore_case": True}),
-    "regex": Line(scorer="regex", expects="pattern", per_item=False),
-    "is-json": Line(scorer="json_valid"),
+    "equals": Line(scorer="exact_match", take=values.text_or_json, expects="target", fields={"strip": False}),
+    "contains": _contains(),
+    "icontains": _contains(ignore_case=True),
+    "contains-any": _contains_several(),
+    "contains-all": _contains_several(match="all"),
+    "icontains-any": _contains_several(ignore_case=True),
+    "icontains-all": _contains_several(match="all", ignore_case=True),
+    "starts-with": Line(scorer="starts_with", take=values.some_text, expects="target", fields={"strip": False}),
+    "regex": Line(scorer="regex", take=values.some_text, expects="pattern", per_item=False),
+    "levenshtein": Line(
+        scorer="string_similarity",
+        take=values.distance,
+        expects="target",
+        fields={"strip": False},
+        options=_LIMIT,
+    ),
+    "word-count": Line(scorer="length", take=beside.words),
+    "is-json": Line(scorer="json_valid", take=values.schema),
+    "contains-json": Line(
+        scorer="json_valid",
+        take=values.schema_inside,
+        differs="JSON is read strictly, lists too, and of several documents the first is judged",
+    ),
+    "is-sql": Line(scorer="sql_valid", take=beside.database, differs=_SQL),
+    "contains-sql": Line(scorer="sql_valid", take=beside.database, fields={"extract": True}, differs=_SQL),
+    "is-xml": Line(scorer="xml_valid", take=values.elements, differs=_XML),
+    "contains-xml": Line(scorer="xml_valid", take=values.elements, fields={"extract": True}, differs=_XML),
+    "is-html": Line(scorer="html_valid", differs=_HTML),
+    "contains-html": Line(scorer="html_valid", fields={"extract": True}, differs=_HTML),
+    "is-refusal": Line(
+        scorer="refusal",
+        fields={"wanted": True},
+        negated={"wanted": False, "negate": True},
+        differs="other phrases are known as refusals",
+    ),
+    "bleu": Line(
+        scorer="bleu",
+        take=values.references,
+        expects="target",
+        fields={"tokenize": "none", "ignore_case": True},
+        options=_LIMIT,
+        degree=True,
+        differs="sacrebleu scores higher where no four words in a row are shared, or a text has fewer than four",
+    ),
+    "gleu": Line(
+        scorer="gleu",
+        take=values.references,
+        expects="target",
+        options=_LIMIT,
+        degree=True,
+        differs="a full stop is part of its word",
+    ),
+    "rouge-n": Line(
+        scorer="rouge",
+        take=values.reference,
+        expects="target",
+        fields={"variant": "rouge1"},
+        options=_LIMIT,
+        degree=True,
+        differs="words are runs of a to z and digits, without punctuation",
+    ),
+    "similar": Line(
+        scorer="embedding_similarity",
+        take=beside.similar,
+        expects="target",
+        options=_LIMIT | {"provider"},
+        degree=True,
+        differs="where no model is named, promptfoo's default for OpenAI's key is written",
+    ),
+    "perplexity": Line(scorer="perplexity", take=beside.perplexity, options=_LIMIT, beside=True, differs=_LOGPROBS),
+    "perplexity-score": Line(
+        scorer="perplexity",
+        take=beside.perplexity_score,
+        options=_LIMIT,
+        degree=True,
+        beside=True,
+        differs=_LOGPROBS,
+    ),
+    "latency": Line(scorer="limit", take=beside.milliseconds, options=_LIMIT, beside=True),
+    "cost": Line(scorer="limit", take=beside.dollars, options=_LIMIT, beside=True),
+    "finish-reason": Line(
+        scorer="stop_reason",
+        take=beside.reason,
+        beside=True,
+        differs="a reason that is not known is no score, and not 0",
+    ),
+    "is-valid-function-call": _TOOLS,
+    "is-valid-openai-function-call": _TOOLS,
+    "is-valid-openai-tools-call": _TOOLS,
+    "tool-call-f1": Line(
+        scorer="tool_call",
+        take=values.called_tools,
+        expects="target",
+        fields={"compare": "name", "measure": "f1"},
+        options=_LIMIT,
+        degree=True,
+        differs="a tool that is called twice counts twice",
+    ),
 }
 """By promptfoo's type; ``not-`` in front of it negates the scorer."""
 
-JUDGES: Final = frozenset(
+_JUDGES: Final = frozenset(
     {"llm-rubric", "g-eval", "factuality", "model-graded-closedqa", "model-graded-factuality", "answer-relevance"}
-    | {"context-recall", "context-relevance", "context-faithfulness", "select-best", "pi", "classifier", "moderation"}
+    | {"context-recall", "context-relevance", "context-faithfulness", "conversation-relevance", "select-best"}
+    | {"agent-rubric", "search-rubric", "trajectory:goal-success", "pi", "classifier", "moderation"}
 )
 _PROGRAMS: Final = frozenset({"javascript", "python", "ruby", "webhook"})
+_OTHERS: Final = frozenset({"meteor", "guardrails", "max-score"})
 _LOOKS_AROUND: Final = re.compile(r"\(\?[=!<](?![A-Za-z_])|\(\?<[=!]|\\[1-9]|\\k<")
 _PLAIN_TRANSFORMS: Final = frozenset({"output", "output.trim()"})
 
@@ -69,8 +199,10 @@ class Scored:
     ----------
     kind : str
         promptfoo's type, for the scorer's name.
+    fields : mapping
+        The scorer's fields, its type among them.
     value : str or None
-        What it expects, rendered for its item.
+        What it expects, rendered for its item; None: nothing.
     """
 
     kind: str
@@ -79,59 +211,50 @@ class Scored:
     value: str | None
 
 
-def translate(assertion: Mapping[str, Any], variables: Mapping[str, Any], *, transform: str | None) -> Scored | Refused:
+def translate(assertion: Mapping[str, Any], setting: Setting) -> Scored | Refused:
     """Return the scorer of an assertion on an item, or why there is none.
 
-    Parameters
-    ----------
-    variables : mapping
-        The item's columns, which the assertion's value may name.
-    transform : str or None
-        What promptfoo does to the output first.
+    Examples
+    --------
+    >>> translate({"type": "not-icontains", "value": "{{q}}?"}, Setting(variables={"q": "why"})).value
+    'why?'
     """
-    kind = str(assertion.get("type"))
-    negated = kind.startswith("not-")
+    try:
+        return _scored(str(assertion.get("type")), assertion, setting)
+    except NotCarriedError as error:
+        return Refused(str(error))
+
+
+def _scored(kind: str, assertion: Mapping[str, Any], setting: Setting) -> Scored:
     line = TABLE.get(kind.removeprefix("not-"))
     if line is None:
-        return Refused(_why(kind.removeprefix("not-")))
-    if transform is not None and transform.strip() not in _PLAIN_TRANSFORMS:
-        return Refused("it judges a transformed output")
-    value = assertion.get("value")
-    fields = {"type": line.scorer, **line.fields}
-    if transform is not None and transform.strip() != "output" and "strip" in fields:
+        raise NotCarriedError(_why(kind.removeprefix("not-")))
+    transform = None if setting.transform is None or line.beside else setting.transform.strip()
+    if transform is not None and transform not in _PLAIN_TRANSFORMS:
+        raise NotCarriedError("it judges a transformed output")
+    taken = line.take(assertion, setting)
+    own = {} if "type" in taken.fields else {"type": line.scorer, **line.fields}
+    fields = {**own, **taken.fields}
+    if transform == "output.trim()" and "strip" in fields:
         fields["strip"] = True
-    if negated:
-        fields["negate"] = True
-    if line.expects is None:
-        return (
-            Refused("it has a value") if value is not None else Scored(kind=kind, line=line, fields=fields, value=None)
-        )
-    text = _text(value, variables)
-    if isinstance(text, str) and not line.per_item and _LOOKS_AROUND.search(text):
-        return Refused("the pattern looks around or back")
-    return text if isinstance(text, Refused) else Scored(kind=kind, line=line, fields=fields, value=text)
+    if kind.startswith("not-"):
+        if line.negated is None:
+            raise NotCarriedError("promptfoo takes no notice of its not-")
+        fields |= line.negated
+    if taken.value is not None and not line.per_item and _LOOKS_AROUND.search(taken.value):
+        raise NotCarriedError("the pattern looks around or back")
+    return Scored(kind=kind, line=line, fields=fields, value=taken.value)
+
+
+def is_type(name: str) -> bool:
+    """Tell whether promptfoo has an assertion of this name."""
+    base = name.removeprefix("not-")
+    return base in TABLE or base in _JUDGES | _PROGRAMS | _OTHERS
 
 
 def _why(kind: str) -> str:
     if kind in _PROGRAMS:
         return "it is a program"
-    return "it is judged by a model" if kind in JUDGES else "no scorer does this"
-
-
-def _text(value: Any, variables: Mapping[str, Any]) -> str | Refused:
-    if isinstance(value, Mapping | list) or value is None:
-        return Refused("its value is no text")
-    text = column_text(value)
-    assert text is not None
-    return Refused("its value is a file") if text.startswith("file://") else render_plain(text, variables)
-
-
-def render_plain(text: str, variables: Mapping[str, Any]) -> str | Refused:
-    """Return a Nunjucks template that is plain, rendered; what Nunjucks does not know it writes as nothing."""
-    found = list[str]()
-    for piece in split_template(text, "nunjucks"):
-        value = variables.get(piece.text, "") if piece.kind == "variable" else piece.text
-        if piece.kind == "construct" or not isinstance(value, str | int) or isinstance(value, bool):
-            return Refused("it is a template that is not plain")
-        found.append(str(value))
-    return "".join(found)
+    if kind in _JUDGES:
+        return "it is judged by a model"
+    return "a run has no traces" if kind.startswith(("trace-", "trajectory:", "skill-")) else "no scorer does this"

@@ -31,12 +31,15 @@ class ScorerDraft:
         The scorer as a suite declares it, but for its name and what it expects.
     expects : str or None
         The field that takes what is expected; None: nothing is.
+    gated : bool
+        Whether a gate judges it; what a weighted scorer is made of is not judged by itself.
     values : dict of int to str
         What is expected, by the number of the item.
     """
 
     fields: Mapping[str, Any]
     expects: str | None
+    gated: bool = True
     values: dict[int, str] = field(default_factory=dict[int, str])
 
 
@@ -65,6 +68,11 @@ class Draft:
     def leave(self, where: str, what: str, why: str) -> None:
         """Note that something was not carried over."""
         self.left.append(Left(where, what, why))
+
+    def note(self, text: str) -> None:
+        """Note, once, what a reader of the suite should know."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def add_prompt(self, name: str, prompt: Prompt, *, where: str) -> None:
         """Add a prompt under a name of its own, unless it is one that is there."""

@@ -9,8 +9,13 @@ from headgate.registry.importers.draft import Draft, ScorerDraft, safe_name
 from headgate.registry.load import read_prompt
 from headgate.suite.plain import canonical_form
 
-_STRINGS: Final = {"equals": "exact_match", "contains": "contains"}
-"""Evaluators of strings that a scorer does."""
+_STRINGS: Final = {
+    "equals": {"type": "exact_match"},
+    "contains": {"type": "contains", "ignore_case": True},
+    "startsWith": {"type": "starts_with", "ignore_case": True},
+    "endsWith": {"type": "ends_with", "ignore_case": True},
+}
+"""Evaluators of strings as scorers, in the order in which ``gh models eval`` looks for the one that it asks."""
 
 _SERVICE: Final = {
     "provider": "openai-compatible",
@@ -48,11 +53,13 @@ def _add(draft: Draft, evaluator: Any, where: str) -> None:
         kind = "a service does it" if "uses" in evaluator else "it is judged by a model"
         draft.leave(where, f"evaluator {name}", kind)
         return
-    for kind, target in tests.items():
-        plain = canonical_form(str(target), "github-models")
-        if kind not in _STRINGS or plain is None:
-            why = "no scorer does this" if kind not in _STRINGS else "it is a template that is not plain"
-            draft.leave(f"{where}.string.{kind}", f"evaluator {name}", why)
+    asked = next((kind for kind in _STRINGS if tests.get(kind)), None)
+    for kind in tests:
+        plain = canonical_form(str(tests[kind]), "github-models")
+        if kind == asked and plain is not None:
+            chosen = safe_name(name, "evaluator", taken=draft.scorers)
+            draft.scorers[chosen] = ScorerDraft(fields={**_STRINGS[kind], "target": plain}, expects=None)
             continue
-        chosen = safe_name(name, "evaluator", taken=draft.scorers)
-        draft.scorers[chosen] = ScorerDraft(fields={"type": _STRINGS[kind], "target": plain}, expects=None)
+        why = "it is a template that is not plain" if kind == asked else f"{asked} is asked in its place"
+        why = why if kind in _STRINGS and asked else "no scorer does this"
+        draft.leave(f"{where}.string.{kind}", f"evaluator {name}", why)

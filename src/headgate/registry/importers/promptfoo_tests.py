@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from headgate.errors import ConfigError
+from headgate.registry.importers.assertions import is_type
 from headgate.registry.importers.draft import Draft
 from headgate.suite.documents import read_document, read_text
 from headgate.suite.records import read_records
@@ -18,12 +19,14 @@ _DOCUMENTS: Final = (".json", ".yaml", ".yml")
 _TEXTS: Final = (".txt", ".md", ".sql", ".html", ".xml")
 _JUDGED: Final = re.compile(r"(?:grade|llm-rubric):(.*)", re.DOTALL)
 _PROGRAM: Final = re.compile(r"(javascript|fn|eval|python|file)(?::)(.*)", re.DOTALL)
-_TYPED: Final = re.compile(r"((?:not-)?[a-z]+(?:-[a-z]+)*)(?:\(([\d.]+)\))?(?::(.*))?", re.DOTALL)
-_TYPES: Final = re.compile(
-    r"(?:not-)?(?:equals|i?contains(?:-any|-all)?|contains-(?:json|sql|xml|html)|is-(?:json|sql|xml|html|refusal)|regex"
-    r"|starts-with|similar|levenshtein|cost|latency|perplexity(?:-score)?|rouge-n|bleu|gleu|meteor|webhook|moderation"
-    r"|factuality|answer-relevance|context-(?:recall|relevance|faithfulness)|model-graded-(?:closedqa|factuality))"
-)
+_TYPED: Final = re.compile(r"((?:not-)?[a-z]+(?:-[a-z]+)*)(?:\((\d+(?:\.\d+)?)\))?(?::(.*))?", re.DOTALL)
+_DEFAULTS: Final = {
+    "similar": 0.8,
+    **dict.fromkeys(("answer-relevance", "context-faithfulness", "context-recall", "context-relevance"), 0.75),
+    **dict.fromkeys(("classifier", "cost", "latency", "levenshtein", "perplexity", "perplexity-score"), 0.75),
+    **dict.fromkeys(("rouge-n", "starts-with"), 0.75),
+}
+"""Thresholds of assertions written in short, which are not those of assertions written out."""
 
 
 class Test(NamedTuple):
@@ -117,9 +120,20 @@ def _of_row(draft: Draft, row: Mapping[str, str], where: str) -> dict[str, Any]:
             listed = re.split(r"(?<!\\),", cell)
             is_list = key.endswith("[]")
             test["metadata"][key.removesuffix("[]")] = [one.replace("\\,", ",") for one in listed] if is_list else cell
-        elif cell.strip():
+        elif name == "__threshold" and (threshold := _number(cell)) is not None:
+            test["threshold"] = threshold
+        elif cell.strip() and name != "__metric":
             draft.leave(where, f"column {name}", "no field of a suite is like it")
+    if row.get("__metric"):
+        test["assert"] = [{**one, "metric": row["__metric"]} for one in test["assert"]]
     return test
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None
 
 
 def expected(cell: str) -> dict[str, Any]:
@@ -136,11 +150,12 @@ def expected(cell: str) -> dict[str, Any]:
     if found := _PROGRAM.fullmatch(text):
         return {"type": "python" if found[1] == "python" else "javascript", "value": found[2]}
     found = _TYPED.fullmatch(text)
-    if found is None or not _TYPES.fullmatch(found[1]):
+    if found is None or not is_type(found[1]):
         return {"type": "equals", "value": text}
     written: dict[str, Any] = {"type": found[1]}
-    if found[2] is not None:
-        written["threshold"] = float(found[2])
+    default = _DEFAULTS.get(found[1].removeprefix("not-"))
+    if default is not None:
+        written["threshold"] = default if found[2] is None else float(found[2])
     if found[3] is not None:
         written["value"] = found[3].strip()
     return written

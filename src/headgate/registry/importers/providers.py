@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from headgate.errors import ConfigError
 from headgate.identity import digest
 from headgate.registry.importers.draft import Draft, safe_name
+from headgate.suite.documents import read_document
 
 _OPENAI_KINDS: Final = ("chat", "")
 _PARAMS: Final = frozenset(
     {"temperature", "max_tokens", "max_completion_tokens", "top_p", "presence_penalty", "frequency_penalty", "stop"}
-    | {"response_format", "reasoning_effort", "tools", "tool_choice", "functions", "function_call", "verbosity"}
+    | {
+        "response_format",
+        "reasoning_effort",
+        "tools",
+        "tool_choice",
+        "functions",
+        "function_call",
+        "verbosity",
+        "logprobs",
+    }
+    | {"top_logprobs"}
 )
 _COMPATIBLE: Final = {
     "groq": ("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
@@ -87,9 +100,10 @@ def _address(kind: str) -> dict[str, Any]:
 
 def _params(draft: Draft, config: Mapping[str, Any], where: str) -> dict[str, Any]:
     kept = dict[str, Any]()
-    for key, value in config.items():
+    for key, given in config.items():
         if key == "apiBaseUrl":
             continue
+        value = _tools_of(draft, given) if key in {"tools", "functions"} else given
         text = str(value)
         if key in _PARAMS and "file://" not in text and "{{" not in text:
             kept[key] = value
@@ -97,6 +111,17 @@ def _params(draft: Draft, config: Mapping[str, Any], where: str) -> dict[str, An
             why = "it is not sent as it stands" if key in _PARAMS else "it is no parameter of a request"
             draft.leave(f"{where}.config.{key}", f"provider option {key}", why)
     return kept
+
+
+def _tools_of(draft: Draft, value: Any) -> Any:
+    """Return tools; where a document holds them, what it holds."""
+    path = Path(str(value).removeprefix("file://"))
+    if not str(value).startswith("file://") or path.suffix.lower() not in {".json", ".yaml", ".yml"}:
+        return value
+    try:
+        return read_document(draft.source.parent / path).data
+    except ConfigError:
+        return value  # named with what is left
 
 
 def _identity(model: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ _MARGIN: Final = 0.05
 _GATES: Final = (
     f"gates hold a run against another one, with a margin of {_MARGIN}: promptfoo and evals have no such thing"
 )
+_FAILED: Final = "an answer that is empty or refused has the worst score, whatever a scorer of text asks for"
 
 
 def write_suite(draft: Draft, out: Path) -> list[Path]:
@@ -103,7 +104,7 @@ def _items(draft: Draft) -> Any:
 
 def _comments(draft: Draft) -> str:
     lines = [f"Made of {draft.source.name} by `headgate import`."]
-    lines += [_GATES] if draft.scorers else []
+    lines += [_GATES, _FAILED] if draft.scorers else []
     lines += draft.notes
     lines += ["", "Not carried over:" if draft.left else "Everything was carried over."]
     lines += [f"- {line}" for line in left_lines(draft.left)]
@@ -134,7 +135,8 @@ def _scorers(draft: Draft) -> tuple[list[dict[str, Any]], list[dict[str, Any]], 
     scorers, gates = list[dict[str, Any]](), list[dict[str, Any]]()
     for name, scorer in draft.scorers.items():
         scorers.append({"name": name, **scorer.fields, **_expectation(name, scorer, columns, taken)})
-        gates.append({"metric": name, "margin": _MARGIN, **_where(name, scorer, columns, taken)})
+        if scorer.gated:
+            gates.append({"metric": name, "margin": _MARGIN, **_where(name, scorer, columns, taken)})
     return columns, scorers, gates
 
 
