@@ -178,7 +178,7 @@ def plan_suite(
     return Plan(
         items,
         prompts=[prompt for prompt in prompts if arm is None or arm.has_prompt(prompt.name)],
-        models=[model for model in suite.models if arm is None or arm.has_model(model.id)],
+        models=[model for model in suite.tested if arm is None or arm.has_model(model.id)],
         seeds=seeds or suite.seeds,
         first_seed=suite.first_seed,
         axis=axis,

@@ -301,7 +301,7 @@ def _run_parts(run: Path, suite: Suite | None) -> Parts:
         )
     arm, plan = declared.compare.baseline, dict[str, Any](manifest.plan.parts)
     if arm.model is not None:
-        plan["models"] |= {model.id: digest(model.identity) for model in declared.models}
+        plan["models"] |= {model.id: digest(model.identity) for model in declared.tested}
     elif arm.prompt not in plan["prompts"]:
         if suite is None:
             mend = "name the suite: --suite SUITE; or the baseline: baseline:main"

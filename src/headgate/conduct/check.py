@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headgate.conduct.evaluators import serving
 from headgate.conduct.judging import known_facts, read_facts
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor, RunOptions, RunSummary
@@ -258,7 +259,10 @@ class Checker(Conductor):
         ids = self._items.gather(items).implode()
         found = scan(store.files.path).filter(_is_in(ids)).join(wanted, on=[*keys], how="semi")
         rows = found.collect(engine="streaming")
-        scores = await score_rows(rows, self._prepared.scorers, plan.items)
+        with serving(self._prepared.scorers, store) as asked:
+            scores = await score_rows(rows, self._prepared.scorers, plan.items)
+        if self._budget is not None:
+            self._budget.charge(asked.settled_usd)
         self._scored += [frame for frame in scores if frame.height]
         seen = pl.concat([facts.results["item_id"], rows["item_id"]]).unique().implode()
         seeds = max(map(self._rank, chosen))

@@ -1,4 +1,4 @@
-"""A user's scoring function at work: paced, retried, in threads, many rows at once."""
+"""A user's scoring function or another framework's evaluator at work: paced, retried, in threads, many rows at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tenacity import AsyncRetrying, Retrying, retry_if_exception_type, stop_afte
 
 from headgate.score.callables import Grade, Score, as_score, bind_item, failed_score
 from headgate.suite.callables import is_async_callable
-from headgate.suite.model import Python
+from headgate.suite.model import Evaluator, Python
 
 Row = tuple[str, Mapping[str, Any]]
 """Output and the item's columns."""
@@ -28,15 +28,15 @@ _RETRY: Final[Mapping[str, Any]] = {
 }
 
 
-async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]) -> list[Score]:
+async def grade_rows(spec: Python | Evaluator, call: Callable[..., Any], rows: Sequence[Row]) -> list[Score]:
     """Score rows with a user's function, in order.
 
-    An async function runs in up to 32 tasks, a sync one in up to 8 threads; connection errors and timeouts that it
-    raises are retried twice, any other exception becomes a null score with its text.
+    An async function runs in up to 32 tasks, a sync one in up to 8 threads, a sync evaluator in up to 32; connection
+    errors and timeouts that it raises are retried twice, any other exception becomes a null score with its text.
 
     Parameters
     ----------
-    spec : Python
+    spec : Python or Evaluator
         Bounds and pace.
     call : callable
         ``call(output)`` or ``call(output, item)``.
@@ -51,7 +51,8 @@ async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]
     grade = bind_item(call)
     pace = None if spec.requests_per_minute is None else AsyncLimiter(1, 60 / spec.requests_per_minute)
     is_async = is_async_callable(call)
-    limiter = anyio.CapacityLimiter(_COROUTINES if is_async else _THREADS)
+    waits = isinstance(spec, Evaluator)  # many ask a model: what waits for an answer needs no core
+    limiter = anyio.CapacityLimiter(_COROUTINES if is_async or waits else _THREADS)
 
     async def one(index: int) -> None:
         if pace is not None:
@@ -70,25 +71,25 @@ async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]
         )
 
     # A task per row is dear; without a pace a thread takes a chunk of sync calls at once.
-    step, work = (1, one) if is_async or pace is not None else (_CHUNK, chunk)
+    step, work = (1, one) if is_async or waits or pace is not None else (_CHUNK, chunk)
     async with anyio.create_task_group() as group:
         for start in range(0, len(rows), step):
             group.start_soon(work, start)
     return [score for score in scores if score is not None]
 
 
-def _grade_all(spec: Python, grade: Grade, rows: Sequence[Row]) -> list[Score]:
+def _grade_all(spec: Python | Evaluator, grade: Grade, rows: Sequence[Row]) -> list[Score]:
     return [_grade(spec, grade, output, item) for output, item in rows]
 
 
-def _grade(spec: Python, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
+def _grade(spec: Python | Evaluator, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
     try:
         return as_score(Retrying(**_RETRY)(grade, output, item), bounds=spec.bounds)
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything; the row says so and the run goes on
         return failed_score(error)
 
 
-async def _grade_async(spec: Python, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
+async def _grade_async(spec: Python | Evaluator, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
     async def call() -> Any:
         return await grade(output, item)
 

@@ -109,7 +109,7 @@ def choose_compare(suite: Suite, candidate: str | None) -> Compare | None:
         raise ConfigError(
             f"the suite compares no two {axis}s", field="--candidate", value=candidate, mend="declare `compare`"
         )
-    names = set(suite.prompts) if axis == "prompt" else {model.id for model in suite.models}
+    names = set(suite.prompts) if axis == "prompt" else {model.id for model in suite.tested}
     if name not in names:
         raise ConfigError(
             "is not declared", field="--candidate", value=name, mend=f"choose of {', '.join(sorted(names))}"

@@ -174,7 +174,7 @@ def _gates(suite: Suite, plan: Plan, stored: Path | None) -> Iterator[GateForeca
 
 def _matches(suite: Suite) -> list[Match]:
     """Return the cells of the suite's own arms."""
-    prompts, models = list(suite.prompts), [model.id for model in suite.models]
+    prompts, models = list(suite.prompts), [model.id for model in suite.tested]
     if suite.compare is None:
         return single_cells(prompts=prompts, models=models, paired=False)
     return pair_arms(suite.compare.candidate, suite.compare.baseline, prompts=prompts, models=models)

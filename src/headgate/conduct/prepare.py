@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from headgate.conduct.cap import check_cap
+from headgate.conduct.evaluators import make_ready
 from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import resolve_key
@@ -85,6 +86,7 @@ def prepare(
     chosen = choose_arm(suite, arm)
     prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite)
+    make_ready(scorers)
     calls = dict(_resolve_calls(suite))
     for model in suite.models:
         if chosen is None or chosen.has_model(model.id):

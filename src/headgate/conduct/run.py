@@ -17,6 +17,7 @@ import numpy.typing as npt
 from headgate import __version__
 from headgate.conduct.cap import describe_used_up, open_budget
 from headgate.conduct.collector import quiet_collector
+from headgate.conduct.lanes import declared_lanes
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.scoring import score_run
 from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
@@ -327,7 +328,9 @@ class Conductor:
         """Score what is there, close the store, and say how the run stands."""
         prepared, store = self._prepared, self._prepared.store
         try:
-            unscored = await score_run(store, prepared.scorers)
+            transport = self._options.transport
+            named = transport if isinstance(transport, str) else None
+            unscored = await score_run(store, prepared.scorers, transport=named)
             return RunSummary.of(store, unscored=unscored)
         finally:
             store.close()
@@ -388,18 +391,6 @@ def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transp
     if all(model.provider == "python" for model in suite.models):
         return None
     return open_transport(given, connections=connections)
-
-
-def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:
-    """Yield the lanes of a suite: the declared ones, and one for every quota that no lane names."""
-    yield from suite.lanes
-    named = {model for lane in suite.lanes for model in lane.models}
-    quotas: dict[tuple[str | None, ...], list[str]] = {}
-    for model in suite.models:
-        if model.id not in named:
-            quotas.setdefault((model.provider, model.api_key, model.base_url, model.name), []).append(model.id)
-    for models in quotas.values():
-        yield LaneDeclared.model_validate({"models": models})
 
 
 def _open(

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headgate.conduct.evaluators import BoundEvaluator, open_meter, serving
 from headgate.conduct.graders import grade_rows
+from headgate.conduct.metered import Meter
 from headgate.errors import ConfigError
+from headgate.execute.transports import TransportName
+from headgate.identity import digest
 from headgate.score.scorer import (
     KEYS,
     answered,
@@ -25,7 +29,7 @@ from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_callable
 from headgate.suite.canary import Canary
 from headgate.suite.items import ItemFile
-from headgate.suite.model import Python, Regex, Scorer, Suite
+from headgate.suite.model import Evaluator, Python, Regex, Scorer, Suite
 from headgate.suite.templates import Template
 from headgate.traffic.row import Row
 
@@ -41,6 +45,7 @@ class BoundScorer:
     version: str
     target: Template | None
     call: Callable[..., Any] | None
+    evaluator: BoundEvaluator | None = None
 
     @property
     def name(self) -> str:
@@ -56,10 +61,13 @@ def bind_scorers(suite: Suite | Canary) -> tuple[BoundScorer, ...]:
     ConfigError
         If a callable cannot be imported, or a pattern or a target is malformed.
     """
-    return tuple(_bind(suite, spec, f"scorers.{index}") for index, spec in enumerate(suite.scorers))
+    meter = open_meter(suite)
+    return tuple(_bind(suite, spec, f"scorers.{index}", meter) for index, spec in enumerate(suite.scorers))
 
 
-def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
+def _bind(suite: Suite | Canary, spec: Scorer, field: str, meter: Meter | None) -> BoundScorer:
+    if isinstance(spec, Evaluator):
+        return _bind_evaluator(suite, spec, field, meter)
     call, target = None, None
     if isinstance(spec, Python):
         call = resolve_callable(spec.call, base=suite.base, field=f"{field}.call", file=suite.file)
@@ -71,13 +79,27 @@ def _bind(suite: Suite | Canary, spec: Scorer, field: str) -> BoundScorer:
     return BoundScorer(spec, version(spec, call), target, call)
 
 
-async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str, int]:
+def _bind_evaluator(suite: Suite | Canary, spec: Evaluator, field: str, meter: Meter | None) -> BoundScorer:
+    if spec.model is not None and meter is None:
+        mend = "leave it out: the evaluator then asks its model by itself"
+        raise ConfigError("names a model, and a canary has none", file=suite.file, field=f"{field}.model", mend=mend)
+    found = BoundEvaluator(spec, base=suite.base, file=suite.file, field=field, meter=meter)
+    asked = [model.identity for model in suite.models if model.id == spec.model] if isinstance(suite, Suite) else []
+    own = version(spec, found.target)
+    return BoundScorer(spec, digest([own, asked])[:12] if asked else own, None, None, found)
+
+
+async def score_run(
+    store: RunStore, scorers: Sequence[BoundScorer], *, transport: TransportName | None = None
+) -> dict[str, int]:
     """Score all results of a run with every scorer, replacing its earlier scores.
 
     Parameters
     ----------
     store : RunStore
         The run, open for writing.
+    transport : str, optional
+        What sends the requests of evaluators that ask a model of the suite.
 
     Returns
     -------
@@ -86,14 +108,15 @@ async def score_run(store: RunStore, scorers: Sequence[BoundScorer]) -> dict[str
     """
     items = ItemFile(store.files.items)
     unscored: dict[str, int] = {}
-    for scorer in scorers:
-        missing = 0
-        with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
-            for batch in _with_targets(scorer, _results(store), items):
-                frame = await _score_batch(scorer, batch, items)
-                missing += frame["value"].null_count()
-                write(frame)
-        unscored[scorer.name] = missing
+    with serving(scorers, store, transport=transport):
+        for scorer in scorers:
+            missing = 0
+            with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
+                for batch in _with_targets(scorer, _results(store), items):
+                    frame = await _score_batch(scorer, batch, items)
+                    missing += frame["value"].null_count()
+                    write(frame)
+            unscored[scorer.name] = missing
     return unscored
 
 
@@ -129,11 +152,10 @@ async def score_traffic(rows: Sequence[Row], scorer: BoundScorer) -> list[float 
     if scorer.target is not None:
         targets = [_row_target(scorer.target, row) for row in rows]
         frame = frame.with_columns(target=pl.Series(targets, dtype=pl.String))
-    if isinstance(scorer.spec, Python):
-        assert scorer.call is not None
+    if isinstance(scorer.spec, Python | Evaluator):
         wanted = answered(frame).filter(~is_failure())["job_id"].cast(pl.Int64).to_list()
         pairs = [(rows[n].output or "", _row_columns(rows[n])) for n in wanted]
-        scores = attach_scores(scorer.spec, frame, await grade_rows(scorer.spec, scorer.call, pairs))
+        scores = attach_scores(scorer.spec, frame, await grade_rows(scorer.spec, _grade_of(scorer), pairs))
     else:
         scores = score_columns(scorer.spec, frame)
     found = dict(scores.select(pl.col("job_id").cast(pl.Int64), "value").iter_rows())
@@ -154,13 +176,18 @@ def _row_target(template: Template, row: Row) -> str | None:
 
 
 async def _score_batch(scorer: BoundScorer, batch: pl.DataFrame, items: ItemFile) -> pl.DataFrame:
-    if not isinstance(scorer.spec, Python):
+    if not isinstance(scorer.spec, Python | Evaluator):
         return score_columns(scorer.spec, batch)
-    assert scorer.call is not None
     rows = answered(batch).filter(~is_failure())
     wanted = _variables(items, set(rows["item_id"].unique()))
     pairs = [(output, wanted[item]) for output, item in rows.select("output", "item_id").iter_rows()]
-    return attach_scores(scorer.spec, batch, await grade_rows(scorer.spec, scorer.call, pairs))
+    return attach_scores(scorer.spec, batch, await grade_rows(scorer.spec, _grade_of(scorer), pairs))
+
+
+def _grade_of(scorer: BoundScorer) -> Callable[..., Any]:
+    call = scorer.call if scorer.evaluator is None else scorer.evaluator.grade
+    assert call is not None
+    return call
 
 
 def _results(store: RunStore) -> Iterator[pl.DataFrame]:

@@ -13,7 +13,17 @@ from headgate.score.callables import Score
 from headgate.score.numeric import numeric
 from headgate.score.structured import json_valid
 from headgate.score.text import contains, exact_match, regex
-from headgate.suite.model import Contains, ExactMatch, JsonValid, Numeric, Python, Regex, Scorer, callable_name
+from headgate.suite.model import (
+    Contains,
+    Evaluator,
+    ExactMatch,
+    JsonValid,
+    Numeric,
+    Python,
+    Regex,
+    Scorer,
+    callable_name,
+)
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,7 +53,7 @@ def direction(scorer: Scorer) -> Direction:
     >>> direction(JsonValid(name="json", type="json_valid")).worst
     0.0
     """
-    if not isinstance(scorer, Python):
+    if not isinstance(scorer, Python | Evaluator):
         return Direction()
     bounds = scorer.bounds
     if scorer.negate and bounds is not None:
@@ -54,7 +64,7 @@ def direction(scorer: Scorer) -> Direction:
 def version(scorer: Scorer, call: Callable[..., Any] | None = None) -> str:
     """Return the version of a scorer: a short digest of its declaration, and of its source if it is Python."""
     declared = scorer.model_dump(exclude={"name", "call"})
-    if isinstance(scorer, Python):
+    if isinstance(scorer, Python | Evaluator):
         declared["call"] = scorer.call if isinstance(scorer.call, str) else callable_name(scorer.call)
         declared["source"] = _source(call or scorer.call)
     return digest(declared)[:12]
@@ -83,12 +93,12 @@ def check_pattern(scorer: Regex, *, field: str) -> None:
 
 
 def score_columns(scorer: Scorer, results: pl.DataFrame) -> pl.DataFrame:
-    """Score a batch with a scorer that is made of column expressions (every type but ``python``).
+    """Score a batch with a scorer that is made of column expressions (every type that calls nothing).
 
     Parameters
     ----------
     scorer : Scorer
-        Any but a Python one.
+        Any but a Python one or an evaluator.
     results : DataFrame
         Columns of :data:`KEYS`, ``status``, ``output`` and, where the scorer has a target, ``target``. Errored rows
         are left out of the scores.
@@ -112,15 +122,15 @@ def score_columns(scorer: Scorer, results: pl.DataFrame) -> pl.DataFrame:
             right = numeric(scorer, output, target)
         case JsonValid():
             right = json_valid(output)
-        case Python():
-            raise TypeError("a python scorer is not made of column expressions")
+        case Python() | Evaluator():
+            raise TypeError(f"a scorer of type {scorer.type} is not made of column expressions")
     value = right.cast(pl.Float64)
     reason = pl.lit("the item has no target to compare with" if hasattr(scorer, "target") else "could not be scored")
     return _finish(scorer, answered(results).with_columns(value=1 - value if scorer.negate else value), reason)
 
 
-def attach_scores(scorer: Python, results: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
-    """Join the scores that a Python scorer gave: one per answered row that is no failure, in order."""
+def attach_scores(scorer: Python | Evaluator, results: pl.DataFrame, scores: Sequence[Score]) -> pl.DataFrame:
+    """Join the scores that a function gave: one per answered row that is no failure, in order."""
     import polars as pl
 
     given = pl.DataFrame(

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,25 +35,43 @@ class Costs:
         Answers whose cost is not known.
     settled_usd : float
         What counts against a cap: what was settled under one, else the cost.
+    evaluators_usd : float or None
+        What of ``cost_usd`` evaluators took with the models that they asked; None where no cost of theirs is known.
     """
 
     cost_usd: float | None
     unpriced: int
     settled_usd: float
+    evaluators_usd: float | None = None
 
 
 def sum_costs(files: RunFolder) -> Costs:
-    """Add up the rows of a run, one per job.
+    """Add up the rows of a run, one per job, and of what its evaluators asked.
 
     Raises
     ------
     StoreError
         If a file cannot be read.
     """
-    known, settled, priced, unpriced = [0.0], [0.0], 0, 0
     sources = files.sources()
-    repeats = superseded(sources) if files.segments() else [np.empty(0, np.int64) for _ in sources]
-    for source, lost in zip(sources, repeats, strict=True):
+    repeats = superseded(sources) if files.segments() else _no_repeats(sources)
+    own, asked = _sum_rows(sources, repeats), _sum_rows(files.evaluator_files())
+    known = [usd for usd in (own.cost_usd, asked.cost_usd) if usd is not None]
+    return Costs(
+        cost_usd=math.fsum(known) if known else None,
+        unpriced=own.unpriced + asked.unpriced,
+        settled_usd=math.fsum((own.settled_usd, asked.settled_usd)),
+        evaluators_usd=asked.cost_usd,
+    )
+
+
+def _no_repeats(sources: Sequence[Path]) -> list[npt.NDArray[np.int64]]:
+    return [np.empty(0, np.int64) for _ in sources]
+
+
+def _sum_rows(sources: Sequence[Path], repeats: Sequence[npt.NDArray[np.int64]] | None = None) -> Costs:
+    known, settled, priced, unpriced = [0.0], [0.0], 0, 0
+    for source, lost in zip(sources, repeats or _no_repeats(sources), strict=True):
         table = read_columns(source, _COLUMNS.names)
         kept = np.ones(table.num_rows, np.bool_)
         kept[lost] = False

@@ -79,6 +79,15 @@ class RunFolder:
         """Folder of the scores."""
         return self.path / "scores"
 
+    @property
+    def evaluators(self) -> Path:
+        """Folder of what evaluators asked of models."""
+        return self.path / "evaluators"
+
+    def evaluator_files(self) -> list[Path]:
+        """Rows of what evaluators asked, in the order in which they were written."""
+        return sorted(self.evaluators.glob("*.parquet"))
+
     def parts(self) -> list[Path]:
         """Parts in the order of their names: generation, shard, writer, sequence."""
         return sorted(self.results.glob("*.parquet"))

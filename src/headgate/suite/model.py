@@ -17,6 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from headgate.identity import digest
 from headgate.suite.declaration import Declaration
+from headgate.suite.evaluator import Evaluator, evaluator_problems
 from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, repeated, unknown
@@ -29,6 +30,7 @@ __all__ = [
     "Budget",
     "Compare",
     "Contains",
+    "Evaluator",
     "ExactMatch",
     "Faults",
     "Gate",
@@ -161,6 +163,9 @@ class Model(Part):
     )
     params: Params = Field(default_factory=dict, description="Sampling parameters, sent as they stand")
     price: Price | None = Field(None, description="What its tokens cost; default: what is published, where it is")
+    role: Literal["tested", "judge"] = Field(
+        "tested", description="Whether it is under test, or grades answers for scorers that ask a model"
+    )
     call: str | SkipJsonSchema[Callable[..., Any]] | None = Field(
         None, description="provider python: 'module:function' of a sync or async callable"
     )
@@ -441,6 +446,11 @@ class Suite(Declaration):
     policy: Policy = Field(Policy.model_construct(), description="How verdicts are made")
     budget: Budget = Field(Budget.model_construct(), description="What a run may spend")
 
+    @property
+    def tested(self) -> list[Model]:
+        """The models under test: all but the judges."""
+        return [model for model in self.models if model.role == "tested"]
+
     @field_validator("items", mode="before")
     @classmethod
     def _short_items(cls, value: Any) -> Any:
@@ -469,22 +479,23 @@ class Suite(Declaration):
             (("lanes", i, "models", k), name) for i, lane in enumerate(self.lanes) for k, name in enumerate(lane.models)
         ]
         yield from repeated(shared)
-        identities: dict[str, str] = {}
+        identities: dict[tuple[str, str], str] = {}
         for index, model in enumerate(self.models):
-            twin = identities.setdefault(digest(model.identity), model.id)
+            twin = identities.setdefault((model.role, digest(model.identity)), model.id)
             if twin != model.id:
                 mend = "give one of them another `model` or `params`, or use `seeds` to repeat"
                 yield Problem(("models", index), f"asks the same of the same model as {twin!r}", model.id, mend)
 
     def _unresolved(self) -> Iterator[Problem]:
-        models = [model.id for model in self.models]
+        models, tested = [model.id for model in self.models], [model.id for model in self.tested]
         metrics = [*(scorer.name for scorer in self.scorers), *BUILTIN_METRICS]
         for index, lane in enumerate(self.lanes):
             for place, name in enumerate(lane.models):
                 yield from unknown(("lanes", index, "models", place), name, models)
         for side in ("baseline", "candidate") if self.compare else ():
             arm: Arm = getattr(self.compare, side)
-            yield from unknown(("compare", side, arm.axis), arm.value, models if arm.axis == "model" else self.prompts)
+            yield from unknown(("compare", side, arm.axis), arm.value, tested if arm.axis == "model" else self.prompts)
+        yield from evaluator_problems(self.scorers, {model.id: model.role for model in self.models})
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
         for index, scorer in enumerate(self.scorers):

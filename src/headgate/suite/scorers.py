@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from headgate.suite.evaluator import Evaluator
 from headgate.suite.part import Name, Part, TemplateText
 
 
@@ -77,4 +78,6 @@ class Python(_Scorer):
         return value
 
 
-Scorer = Annotated[ExactMatch | Contains | Regex | Numeric | JsonValid | Python, Field(discriminator="type")]
+Scorer = Annotated[
+    ExactMatch | Contains | Regex | Numeric | JsonValid | Python | Evaluator, Field(discriminator="type")
+]
