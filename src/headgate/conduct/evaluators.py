@@ -14,6 +14,7 @@ from headgate.errors import ConfigError
 from headgate.execute.transports import TransportName
 from headgate.score.adapters.frameworks import NotAnEvaluator, bind_evaluator, silence
 from headgate.score.callables import Grade
+from headgate.store.manifest import Manifest
 from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_object
 from headgate.suite.evaluator import Evaluator
@@ -102,3 +103,8 @@ def serving(
 def open_meter(declared: object) -> Meter | None:
     """Return what serves the models of a suite; a canary has none."""
     return Meter(declared) if isinstance(declared, Suite) else None
+
+
+def unmetered(manifest: Manifest) -> list[str]:
+    """Return the evaluators of a run that were handed no model: what they ask of one themselves is in no cost."""
+    return [one["name"] for one in manifest.suite["scorers"] if one["type"] == "evaluator" and one["model"] is None]

@@ -237,7 +237,9 @@ class _Server:
 
     def _use_up(self) -> None:
         assert self._budget is not None
-        self._refuse({model.id for model in self._models}, describe_used_up(self._budget))
+        why = describe_used_up(self._budget)
+        # Not at once: the answer that was paid last is on its way to whoever waits for it.
+        self._loop.call_soon(self._refuse, {model.id for model in self._models}, why)
 
     def _refuse(self, models: set[str], why: str) -> None:
         """Let nobody wait for models that will not answer any more."""

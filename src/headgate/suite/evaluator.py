@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -20,7 +20,7 @@ class Evaluator(Part):
     name: Name = Field(description="Name of the metric")
     negate: bool = Field(False, description="1 - score")
     type: Literal["evaluator"] = Field(description="The kind of scorer")
-    call: str | SkipJsonSchema[Callable[..., Any]] = Field(
+    call: str | SkipJsonSchema[Any] = Field(
         description="'module:name' of an evaluator, its class, or a function that makes it; may lie beside the suite"
     )
     framework: FrameworkName = Field("auto", description="Whose evaluator it is; default: told by what it is like")

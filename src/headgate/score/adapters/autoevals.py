@@ -18,11 +18,13 @@ def bind(evaluator: Any, fields: Fields) -> Grade:
     ``eval_async`` is left alone: by default it runs the sync body on the event loop.
     """
     parameters = inspect.signature(getattr(evaluator, "_run_eval_sync", evaluator.eval)).parameters
+    second = next(iter(list(parameters)[1:2]), "expected")  # ValidJSON takes a schema there
     takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
 
     def grade(output: str, item: Mapping[str, Any]) -> Any:
         told = {**known_columns(item), **fields.of(output, item)}
-        answer, expected = told.pop("output"), told.pop("expected", None)
+        answer, expected = told.pop("output"), told.pop(second, None)
+        told.pop("expected", None)
         more = {name: value for name, value in told.items() if takes_all or name in parameters}
         return evaluator.eval(answer, expected, **more)
 

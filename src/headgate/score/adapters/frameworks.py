@@ -38,8 +38,9 @@ _ANY: Final = Framework(
 )
 """Any callable of (output) or (output, item)."""
 
-FRAMEWORKS: Final = (DEEPEVAL, LANGCHAIN, AUTOEVALS, RAGAS, INSPECT, OPENEVALS, LANGSMITH)
-"""In the order in which they are tried: LangSmith's last, as it takes functions."""
+FRAMEWORKS: Final = (DEEPEVAL, LANGCHAIN, AUTOEVALS, RAGAS, INSPECT, LANGSMITH, OPENEVALS)
+"""In the order in which they are tried: those that take functions last. Those of openevals are functions as LangSmith's
+are, and told by their module alone."""
 
 _BY_NAME: Final = {framework.name: framework for framework in (*FRAMEWORKS, _ANY)}
 
@@ -102,7 +103,8 @@ def makes_evaluator(declared: Evaluator, target: Any) -> bool:
     """Tell whether ``call`` names what makes the evaluator, and not the evaluator itself."""
     if isinstance(target, type):
         return True
-    if any(framework.is_evaluator(target) for framework in FRAMEWORKS):
+    bound = partial(target, **declared.arguments) if declared.arguments and callable(target) else target
+    if any(framework.is_evaluator(bound) or framework.is_evaluator(target) for framework in FRAMEWORKS):
         return False
     if declared.arguments or declared.model is not None:
         return True

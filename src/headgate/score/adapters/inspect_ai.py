@@ -65,9 +65,10 @@ def _state(told: Mapping[str, Any], item: Mapping[str, Any]) -> Any:
 
 
 @cache
-def _api_class() -> type:
-    from inspect_ai.model import ModelAPI, ModelOutput
+def _api_class() -> Any:
+    from inspect_ai.model import ModelAPI, ModelOutput, modelapi
 
+    @modelapi(name="headgate")
     class HeadgateAPI(ModelAPI):  # type: ignore[misc]  # Any, where the package is not there
         """A model of the suite as a provider of inspect_ai."""
 
