@@ -72,10 +72,11 @@ docs/schemas/canary-v1.json.
 
 ORDER = (
     "Items", "PromptSource", "Message", "Model", "Price", "Simulation", "Faults", "Lane", "ExactMatch", "Contains",
-    "Regex", "Numeric", "JsonValid", "Python", "Compare", "Arm", "Gate", "Policy", "Budget",
+    "Regex", "Numeric", "JsonValid", "Python", "Evaluator", "Compare", "Arm", "Gate", "Policy", "Budget",
 )  # fmt: skip
 
 NOTES = {
+    "Evaluator": "Each framework with examples, and the models that evaluators ask: [Evaluators](evaluators.md).",
     "Items": """\
 A CSV cell is text, whatever it looks like; JSONL, Parquet and inline rows keep their types. All columns are variables
 of the templates.""",

@@ -11,7 +11,7 @@ PRICE = {"input_usd_per_million": 1.0, "output_usd_per_million": 2.0}
 
 
 def evaluator_suite(evaluators, items, *, judge=None, **more):
-    """Each item's column ``answer`` is what the model says; ``judge`` is where the model ``judge`` is, or a function."""
+    """The model says the item's column ``answer``; ``judge`` is where the model ``judge`` is, or a function."""
     models = [{"id": "echo", "provider": "python", "call": lambda messages: messages[-1]["content"]}]
     if judge is not None:
         where = {"provider": "openai-compatible", "base_url": judge}

@@ -21,13 +21,13 @@ class FakeLangChain:
 
     requires_reference, requires_input = True, False
 
-    def evaluate_strings(self, *, prediction, reference=None, input=None, **kwargs):
+    def evaluate_strings(self, *, prediction, reference=None, input=None, **kwargs):  # noqa: A002
         if reference is None:
             raise ValueError("FakeLangChain requires a reference string.")
         assert input is None, "what an evaluator does not require, it warns about"
         return {"score": int(prediction == reference), "value": "Y" if prediction == reference else "N", **kwargs}
 
-    async def aevaluate_strings(self, *, prediction, reference=None, input=None, **kwargs):
+    async def aevaluate_strings(self, *, prediction, reference=None, input=None, **kwargs):  # noqa: A002
         raise NotImplementedError
 
 
@@ -61,7 +61,7 @@ class FakeRagas:
 
 
 class FakeSingleTurn:
-    async def single_turn_ascore(self, sample, callbacks=None, timeout=None):
+    async def single_turn_ascore(self, sample, callbacks=None, timeout=None):  # noqa: ASYNC109
         return float(sample.response == sample.reference)
 
 

@@ -61,7 +61,7 @@ def test_langchain_is_told_what_it_requires():
     class Asks(fakes.FakeLangChain):
         requires_reference, requires_input = False, True
 
-        def evaluate_strings(self, *, prediction, reference=None, input=None, **kwargs):
+        def evaluate_strings(self, *, prediction, reference=None, input=None, **kwargs):  # noqa: A002
             return {"score": 1, "value": f"{prediction} {reference} {input} {kwargs}"}
 
     assert grade(Asks).label == "4 None 2+2? {}"
