@@ -55,3 +55,13 @@ def test_an_example_scores(section, tmp_path, monkeypatch):
 
 def test_every_framework_has_an_example():
     assert set(NEEDS) == set(SECTIONS) - {"Models that evaluators ask"}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_an_example_is_a_suite(section):
+    declared = yaml.safe_load(block(section, "yaml"))
+    judge = {"id": "judge-small", "role": "judge", "provider": "openai"}
+    models = declared.get("models") or [{"id": "small", "provider": "openai"}, judge]
+    fields = {"name": "page", "items": [{"q": 1}], "prompts": {"p": "{{ q }}"}, "models": models}
+    suite = hg.Suite(**fields, scorers=declared["scorers"], lanes=declared.get("lanes", []))
+    assert {scorer.type for scorer in suite.scorers} == {"evaluator"}

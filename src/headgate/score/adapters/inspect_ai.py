@@ -68,7 +68,7 @@ def _state(told: Mapping[str, Any], item: Mapping[str, Any]) -> Any:
 def _api_class() -> Any:
     from inspect_ai.model import ModelAPI, ModelOutput, modelapi
 
-    @modelapi(name="headgate")
+    @modelapi(name="headgate")  # pyright: ignore[reportUntypedClassDecorator]
     class HeadgateAPI(ModelAPI):  # type: ignore[misc]  # Any, where the package is not there
         """A model of the suite as a provider of inspect_ai."""
 
