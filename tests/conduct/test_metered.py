@@ -50,7 +50,15 @@ def run_with(judge, tmp_path, *evaluators, items=ITEMS, **more):
     return hg.run(suite, out=tmp_path / "run")
 
 
-@pytest.mark.parametrize("call", [make, make_async], ids=["sync", "async"])
+def make_mixed(client):
+    async def grade(output, item):  # it holds up the event loop that runs it, and not the one that answers
+        said = client.chat.completions.create(messages=[{"role": "user", "content": output}])
+        return said.choices[0].message.content == "yes"
+
+    return grade
+
+
+@pytest.mark.parametrize("call", [make, make_async, make_mixed], ids=["sync", "async", "mixed"])
 def test_the_model_answers(call):
     with judge_server(text="yes") as judge:
         found = score_items({"call": call, "model": "judge"}, ITEMS, judge=judge.base_url)
