@@ -155,6 +155,29 @@ def llama_cpp(session: nox.Session) -> None:
     session.run("pytest", "tests/thirdparty/test_real_server.py", "-m", "slow", "-k", "llama_cpp", env=env)
 
 
+EVALUATORS = {
+    "langchain": ["langchain-classic>=1.0", "rapidfuzz>=3"],
+    "langsmith": ["langsmith>=0.4"],
+    "openevals": ["openevals>=0.1"],
+    "autoevals": ["autoevals>=0.1", "openai>=2"],
+    "ragas": ["ragas>=0.4", "langchain-community<0.4", "rapidfuzz>=3"],  # ragas 0.4 imports what 0.4 of that dropped
+    "deepeval": ["deepeval>=3"],
+    "inspect": ["inspect-ai>=0.3.100"],
+}
+"""What the adapters are run with; each alone, as their dependencies clash."""
+
+
+@nox.session
+@nox.parametrize("framework", list(EVALUATORS))
+def evaluators(session: nox.Session, framework: str) -> None:
+    """Run the adapters of evaluators with the real packages, and the examples of docs/evaluators.md."""
+    session.install("-e", ".", "pytest>=8.3", "pytest-timeout>=2.3", *EVALUATORS[framework])
+    folder, ours = "tests/thirdparty/evaluators", f"test_{framework}.py"
+    # Some bring pytest's plugin for asyncio, and warnings of their own.
+    options = ["-p", "no:asyncio", "-W", "default", "-q", *session.posargs]
+    session.run("pytest", f"{folder}/{ours}", f"{folder}/test_page.py", *options)
+
+
 @nox.session
 def handlebars(session: nox.Session) -> None:
     """Render templates beside Handlebars.js (npm handlebars; needs Node.js)."""

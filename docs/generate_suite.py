@@ -78,11 +78,12 @@ ORDER = (
     "Numeric", "MultipleChoice", "Classification",
     "JsonValid", "JsonSchema", "JsonField", "SqlValid", "XmlValid", "HtmlValid", "ToolCall", "ToolCallValid",
     "Bleu", "Chrf", "Gleu", "Rouge", "TokenF1", "Perplexity", "Limit", "StopReason",
-    "EmbeddingSimilarity", "Python", "Judge", "Calibrate", "Weighted", "PassAtK",
+    "EmbeddingSimilarity", "Python", "Evaluator", "Judge", "Calibrate", "Weighted", "PassAtK",
     "Compare", "Arm", "Gate", "Policy", "Budget", "Store",
 )  # fmt: skip
 
 NOTES = {
+    "Evaluator": "Each framework with examples, and the models that evaluators ask: [Evaluators](evaluators.md).",
     "Items": """\
 A CSV cell is text, whatever it looks like; JSONL, Parquet and inline rows keep their types. All columns are variables
 of the templates.""",

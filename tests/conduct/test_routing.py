@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 import headgate as hg
+from headgate.conduct.lanes import declared_lanes
 from headgate.conduct.prepare import prepare
-from headgate.conduct.run import declared_lanes
 from headgate.errors import ConfigError, EndpointError
 from headgate.store.manifest import read_manifest
 

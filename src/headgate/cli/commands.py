@@ -19,6 +19,7 @@ from headgate.cli.running import check_shown, run_shown
 from headgate.decide.verdict import EXIT_CODES, Verdict
 from headgate.errors import ConfigError, HeadgateError
 from headgate.execute.cache import CacheOptions
+from headgate.prices import format_usd
 from headgate.report.inert import terminal
 from headgate.report.junit import verdict_junit
 from headgate.report.markdown import verdict_markdown
@@ -279,6 +280,7 @@ def _write_whole(path: Path, data: bytes) -> None:
 def show_run(run: Path, *, json: bool) -> None:
     """Show what a run holds."""
     from headgate.conduct.estimates import summarize_run
+    from headgate.conduct.evaluators import unmetered
 
     manifest = read_manifest(RunFolder(run).manifest)
     counts, costs = count_statuses(RunFolder(run)), sum_costs(RunFolder(run))
@@ -286,6 +288,7 @@ def show_run(run: Path, *, json: bool) -> None:
     if json:
         facts = {"run": str(run), "manifest": msgspec.to_builtins(manifest), "counts": counts}
         facts |= {"cost_usd": costs.cost_usd, "unpriced": costs.unpriced, "judges_usd": costs.judges_usd}
+        facts |= {"evaluators_usd": costs.evaluators_usd, "judge_unmetered": unmetered(manifest)}
         print_json({**facts, "estimates": [_cell_json(cell) for cell in cells]})
         return
     commit = (
@@ -298,6 +301,10 @@ def show_run(run: Path, *, json: bool) -> None:
     print_line(format_counts(counts, manifest.n_jobs))
     if costs.cost_usd is not None:
         print_line(format_cost(costs.cost_usd, costs.unpriced, costs.judges_usd))
+    if costs.evaluators_usd is not None:
+        print_line(f"of that {format_usd(costs.evaluators_usd)} for what evaluators asked")
+    for name in unmetered(manifest):
+        print_line(f"{name}: not metered: what this evaluator asks of models by itself is in no cost")
     print_line("")
     print_line(format_table(["metric", "prompt", "model", "mean", "95 % interval", "items"], map(_cell_row, cells)))
     print_line("")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headgate.conduct.evaluators import serving
 from headgate.conduct.judges import check_pairs
 from headgate.conduct.judging import collect_results, known_facts, read_facts, serving_of
 from headgate.conduct.prepare import Prepared
@@ -275,12 +276,14 @@ class Checker(Conductor):
         import polars as pl
 
         prepared, facts, chosen = self._prepared, self._facts, self._chosen(cells)
-        scores = await score_rows(rows, prepared.scorers, prepared.plan.items, compare=prepared.suite.compare)
+        with serving(prepared.scorers, prepared.store) as asked:
+            scores = await score_rows(rows, prepared.scorers, prepared.plan.items, compare=prepared.suite.compare)
+        self._charge(asked)
         self._scored += [frame for frame in scores if frame.height]
         told = collect_results(rows.lazy()).select(*facts.results.columns, "substitute")
         kept = [leave_out_substitutes(told, frame.select(facts.scores.columns))[1] for frame in scores]
         results, _ = leave_out_substitutes(told, facts.scores.head(0))
-        serving = [] if facts.serving is None else [facts.serving, serving_of(rows.lazy())]
+        served = [] if facts.serving is None else [facts.serving, serving_of(rows.lazy())]
         seen = pl.concat([facts.results["item_id"], rows["item_id"]]).unique().implode()
         seeds = max(map(self._rank, chosen))
         more = {_name(cell): seeds for cell in chosen} if seeds > self._looks.seeds else {}
@@ -291,7 +294,7 @@ class Checker(Conductor):
             columns=None if self._columns is None else self._columns.filter(_is_in(seen)),
             results=pl.concat([facts.results, results]),
             scores=pl.concat([facts.scores, *kept]),
-            serving=pl.concat(serving),
+            serving=pl.concat(served),
         )
 
     def _restricted(self, stored: RunFacts | None) -> RunFacts | None:

@@ -1,4 +1,4 @@
-"""A user's scoring function at work: paced, retried, in threads, many rows at once."""
+"""A user's scoring function or another framework's evaluator at work: paced, retried, in threads, many rows at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, Retrying, retry_if_exception_type, stop_afte
 
 from headgate.score.callables import Grade, Score, as_score, bind_item, failed_score
 from headgate.suite.callables import is_async_callable
-from headgate.suite.model import Python
+from headgate.suite.model import Evaluator, Python
 
 Row = tuple[str, Mapping[str, Any]]
 """Output and the item's columns."""
@@ -29,16 +29,16 @@ _RETRY: Final[Mapping[str, Any]] = {
 }
 
 
-async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]) -> list[Score]:
+async def grade_rows(spec: Python | Evaluator, call: Callable[..., Any], rows: Sequence[Row]) -> list[Score]:
     """Score rows with a user's function, in order.
 
-    An async function runs in up to 32 tasks, a sync one in up to 8 threads; connection errors and timeouts that it
-    raises are retried twice, any other exception becomes a null score with its text.
+    An async function runs in up to 32 tasks, a sync one in up to 8 threads, a sync evaluator in up to 32; connection
+    errors and timeouts that it raises are retried twice, any other exception becomes a null score with its text.
 
     Parameters
     ----------
-    spec : Python
-        Bounds and pace; with ``batch`` all rows are handed over in one call.
+    spec : Python or Evaluator
+        Bounds and pace; a function with ``batch`` is handed all rows in one call.
     call : callable
         ``call(output)`` or ``call(output, item)``; with ``batch`` these are lists, and a list of scores comes back.
     rows : sequence of (output, item)
@@ -48,13 +48,14 @@ async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]
     list of Score
         One per row.
     """
-    if spec.batch:
+    if isinstance(spec, Python) and spec.batch:
         return await _grade_batch(spec, call, rows)
     scores: list[Score | None] = [None] * len(rows)
     grade = bind_item(call)
     pace = None if spec.requests_per_minute is None else AsyncLimiter(1, 60 / spec.requests_per_minute)
     is_async = is_async_callable(call)
-    limiter = anyio.CapacityLimiter(_COROUTINES if is_async else _THREADS)
+    waits = isinstance(spec, Evaluator)  # many ask a model: what waits for an answer needs no core
+    limiter = anyio.CapacityLimiter(_COROUTINES if is_async or waits else _THREADS)
 
     async def one(index: int) -> None:
         if pace is not None:
@@ -73,7 +74,7 @@ async def grade_rows(spec: Python, call: Callable[..., Any], rows: Sequence[Row]
         )
 
     # A task per row is dear; without a pace a thread takes a chunk of sync calls at once.
-    step, work = (1, one) if is_async or pace is not None else (_CHUNK, chunk)
+    step, work = (1, one) if is_async or waits or pace is not None else (_CHUNK, chunk)
     async with anyio.create_task_group() as group:
         for start in range(0, len(rows), step):
             group.start_soon(work, start)
@@ -106,18 +107,18 @@ def _as_many(found: Sequence[Any], count: int, spec: Python) -> list[Score]:
     return [as_score(value, bounds=spec.bounds) for value in found]
 
 
-def _grade_all(spec: Python, grade: Grade, rows: Sequence[Row]) -> list[Score]:
+def _grade_all(spec: Python | Evaluator, grade: Grade, rows: Sequence[Row]) -> list[Score]:
     return [_grade(spec, grade, output, item) for output, item in rows]
 
 
-def _grade(spec: Python, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
+def _grade(spec: Python | Evaluator, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
     try:
         return as_score(Retrying(**_RETRY)(grade, output, item), bounds=spec.bounds)
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything; the row says so and the run goes on
         return failed_score(error)
 
 
-async def _grade_async(spec: Python, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
+async def _grade_async(spec: Python | Evaluator, grade: Grade, output: str, item: Mapping[str, Any]) -> Score:
     async def call() -> Any:
         return await grade(output, item)
 

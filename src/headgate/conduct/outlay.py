@@ -8,8 +8,8 @@ from operator import mul
 from pathlib import Path
 from typing import NamedTuple
 
+from headgate.conduct.lanes import declared_lanes
 from headgate.conduct.prepare import open_routes
-from headgate.conduct.run import declared_lanes
 from headgate.execute.lanes import DIMENSIONS
 from headgate.execute.tokens import TokenEstimate
 from headgate.plan import Plan

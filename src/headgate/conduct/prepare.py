@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from headgate.conduct.cap import check_cap
+from headgate.conduct.evaluators import make_ready
 from headgate.conduct.grading import check_judges
 from headgate.conduct.hosts import check_hosts
 from headgate.conduct.judges import check_pairs, judge_prompts
@@ -97,6 +98,7 @@ def prepare(
     chosen = choose_arm(suite, arm)
     prompts = [prompt for prompt in load_prompts(suite) if chosen is None or chosen.has_prompt(prompt.name)]
     scorers = bind_scorers(suite, keys=True)
+    make_ready(scorers)
     check_pairs(suite, whole=chosen is None)
     calls = dict(resolve_calls(suite))
     judges = judge_prompts(scorer.judge for scorer in scorers)

@@ -20,6 +20,8 @@ from headgate import __version__
 from headgate.conduct.cap import open_budgets
 from headgate.conduct.collector import quiet_collector
 from headgate.conduct.grading import Batch, Grading
+from headgate.conduct.lanes import declared_lanes
+from headgate.conduct.metered import Asked
 from headgate.conduct.prepare import Prepared, item_keys
 from headgate.conduct.scoring import score_run
 from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
@@ -389,6 +391,12 @@ class Conductor:
             stack.callback(timer.cancel)
         self._budgets = open_budgets(self._prepared.suite, self._prepared.store, on_used_up=self._expire)
 
+    def _charge(self, asked: Asked) -> None:
+        """Count against the caps what evaluators took while nothing of the run was in flight."""
+        for budget, amount in zip(self._budgets, (asked.settled_usd, asked.tokens), strict=True):
+            if budget is not None:
+                budget.charge(amount)
+
     def _sink(self, writer: JournalWriter) -> Sink:
         hold = self._hold
         if hold is None:
@@ -404,7 +412,10 @@ class Conductor:
         """Score what is there, close the store, and say how the run stands."""
         prepared, store = self._prepared, self._prepared.store
         try:
-            unscored = await score_run(store, prepared.scorers, compare=prepared.suite.compare)
+            transport = self._options.transport
+            named = transport if isinstance(transport, str) else None
+            compare = prepared.suite.compare
+            unscored = await score_run(store, prepared.scorers, compare=compare, transport=named)
             if not self._stopped:
                 store.seal()
             return RunSummary.of(store, unscored=unscored)
@@ -519,27 +530,6 @@ def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transp
     if all(place.provider == "python" for place in suite.places):
         return None
     return open_transport(given, connections=connections)
-
-
-def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:
-    """Yield the lanes of a suite: the declared ones, and one for every quota that no lane names.
-
-    Their models are places: a lane that names a model with several endpoints has those that no lane names by itself.
-    """
-    named = {name for lane in suite.lanes for name in lane.models}
-    lane_of = {
-        place.id: place.id if place.id in named else model.id for model in suite.models for place in model.places
-    }
-    for lane in suite.lanes:
-        models = [place for model in lane.models for place, name in lane_of.items() if name == model]
-        if models:
-            yield lane.model_copy(update={"models": models})
-    quotas: dict[tuple[str | None, ...], list[str]] = {}
-    for place in suite.places:
-        if lane_of[place.id] not in named:
-            quotas.setdefault((place.provider, place.api_key, place.base_url, place.name), []).append(place.id)
-    for models in quotas.values():
-        yield LaneDeclared.model_validate({"models": models})
 
 
 def _meets(route: Route, endpoints: Mapping[str, Endpoint]) -> bool:

@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio.to_thread
 
 from headgate.conduct.combining import stored_parts, weighted_mean
+from headgate.conduct.evaluators import BoundEvaluator, open_meter, serving
 from headgate.conduct.graders import grade_rows
 from headgate.conduct.grades import read_scores
 from headgate.conduct.judges import BoundJudge, bind_judge
 from headgate.conduct.labels import attach_labels
+from headgate.conduct.metered import Meter
 from headgate.conduct.targets import Targets, item_columns, item_targets, row_columns, traffic_targets
 from headgate.errors import ConfigError
 from headgate.execute.secret import Secret, resolve_secret
+from headgate.execute.transports import TransportName
+from headgate.identity import digest
 from headgate.score.callables import Score
 from headgate.score.scorer import (
     KEYS,
@@ -37,7 +41,7 @@ from headgate.suite.canary import Canary
 from headgate.suite.documents import read_document
 from headgate.suite.items import ItemFile
 from headgate.suite.model import Compare, Python, Scorer, Suite
-from headgate.suite.scorers import EmbeddingSimilarity, JsonSchema, Judge, PassAtK, ToolCallValid, Weighted
+from headgate.suite.scorers import EmbeddingSimilarity, Evaluator, JsonSchema, Judge, PassAtK, ToolCallValid, Weighted
 from headgate.suite.scorers.names import in_order
 from headgate.traffic.row import Row
 
@@ -67,6 +71,7 @@ class BoundScorer:
     key: Secret | None = None
     parts: tuple[BoundScorer, ...] = ()
     judge: BoundJudge | None = None
+    evaluator: BoundEvaluator | None = None
 
     @property
     def name(self) -> str:
@@ -89,12 +94,18 @@ def bind_scorers(suite: Suite | Canary, *, keys: bool = False) -> tuple[BoundSco
     ConfigError
         If a callable, a file, a key or a library is missing, or a pattern, schema or target is malformed.
     """
-    places = {scorer.name: index for index, scorer in enumerate(suite.scorers)}
+    places, meter = {scorer.name: index for index, scorer in enumerate(suite.scorers)}, open_meter(suite)
     found: dict[str, BoundScorer] = {}
     for spec in in_order(suite.scorers):
         if not isinstance(spec, PassAtK):
-            parts = tuple(found[name] for name in spec.of) if isinstance(spec, Weighted) else ()
-            found[spec.name] = _bind(suite, spec, f"scorers.{places[spec.name]}", parts=parts, keys=keys)
+            parts, field = (
+                tuple(found[name] for name in spec.of) if isinstance(spec, Weighted) else (),
+                f"scorers.{places[spec.name]}",
+            )
+            if isinstance(spec, Evaluator):
+                found[spec.name] = _bind_evaluator(suite, spec, field, meter)
+            else:
+                found[spec.name] = _bind(suite, spec, field, parts=parts, keys=keys)
     return tuple(found.values())
 
 
@@ -124,6 +135,16 @@ def _bind(
     if isinstance(spec, EmbeddingSimilarity) and keys:
         return replace(bound, key=_key(spec, base=suite.base, field=field, file=suite.file))
     return bound
+
+
+def _bind_evaluator(suite: Suite | Canary, spec: Evaluator, field: str, meter: Meter | None) -> BoundScorer:
+    if spec.model is not None and meter is None:
+        mend = "leave it out: the evaluator then asks its model by itself"
+        raise ConfigError("names a model, and a canary has none", file=suite.file, field=f"{field}.model", mend=mend)
+    found = BoundEvaluator(spec, base=suite.base, file=suite.file, field=field, meter=meter)
+    asked = [model.identity for model in suite.models if model.id == spec.model] if isinstance(suite, Suite) else []
+    own = version(spec, found.target)
+    return BoundScorer(spec=spec, version=digest([own, asked])[:12] if asked else own, evaluator=found)
 
 
 def _with_files(spec: Scorer, *, base: Path, field: str, file: Path | None) -> Scorer:
@@ -162,7 +183,11 @@ def _key(spec: EmbeddingSimilarity, *, base: Path, field: str, file: Path | None
 
 
 async def score_run(
-    store: RunStore, scorers: Sequence[BoundScorer], *, compare: Compare | None = None
+    store: RunStore,
+    scorers: Sequence[BoundScorer],
+    *,
+    compare: Compare | None = None,
+    transport: TransportName | None = None,
 ) -> dict[str, int]:
     """Score all results of a run with every scorer, replacing its earlier scores but for those of sealed results.
 
@@ -174,6 +199,8 @@ async def score_run(
         The run, open for writing.
     compare : Compare, optional
         The arms whose answers judges compare.
+    transport : str, optional
+        What sends the requests of evaluators that ask a model of the suite.
 
     Returns
     -------
@@ -182,13 +209,14 @@ async def score_run(
     """
     items = ItemFile(store.files.items)
     unscored: dict[str, int] = {}
-    for scorer in scorers:
-        missing = 0
-        with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
-            async for frame in _scores(store, scorer, items, compare):
-                missing += frame["value"].null_count()
-                write(frame)
-        unscored[scorer.name] = missing
+    with serving(scorers, store, transport=transport):
+        for scorer in scorers:
+            missing = 0
+            with store.writing_scores(scorer=scorer.name, version=scorer.version) as write:
+                async for frame in _scores(store, scorer, items, compare):
+                    missing += frame["value"].null_count()
+                    write(frame)
+            unscored[scorer.name] = missing
     return unscored
 
 
@@ -311,7 +339,7 @@ async def _score_batch(
         given = [grades.get(job, NOT_GRADED) for job in judged(scorer.spec, batch)["job_id"]]
         return attach_labels(attach_scores(scorer.spec, batch, given), batch, scorer.judge.labels)
     found: dict[str, Mapping[str, Any]] = {}
-    if isinstance(scorer.spec, Python):
+    if isinstance(scorer.spec, Python | Evaluator):
         wanted = set(batch["item_id"].unique())
         found = {item_id: columns for item_id, columns in item_columns(items) if item_id in wanted}
     return await _scored(scorer, batch, found.__getitem__)
@@ -322,11 +350,12 @@ async def _scored(
 ) -> pl.DataFrame:
     """Score a batch; ``columns``: an item's, for a function that wants them."""
     spec = scorer.spec
-    if isinstance(spec, Python):
-        assert scorer.call is not None
+    if isinstance(spec, Python | Evaluator):
+        call = scorer.call if scorer.evaluator is None else scorer.evaluator.grade
+        assert call is not None
         rows = judged(spec, batch).select("output", "item_id").iter_rows()
         pairs = [(output, columns(item)) for output, item in rows]
-        return attach_scores(spec, batch, await grade_rows(spec, scorer.call, pairs))
+        return attach_scores(spec, batch, await grade_rows(spec, call, pairs))
     if isinstance(spec, EmbeddingSimilarity):
         from headgate.conduct.embeddings import similarities  # httpx, which no other scorer needs
 

@@ -104,6 +104,10 @@ class Budget:
         self._admit()
         return amount / _UNITS
 
+    def charge(self, amount: float) -> None:
+        """Count what was spent on the run's behalf by others, while nothing of this is in flight."""
+        self._spent += math.ceil(amount * _UNITS)
+
     def _fits(self, amount: int) -> bool:
         return self._spent + self._reserved + amount <= self._cap
 

@@ -151,7 +151,7 @@ def _distance(spec: Any, rows: pl.DataFrame) -> pl.DataFrame:
     return string_similarity(spec, rows).alias("value").to_frame()
 
 
-def _own(spec: declared.Python) -> Direction:
+def _own(spec: declared.Python | declared.Evaluator) -> Direction:
     bounds = spec.bounds
     if spec.negate and bounds is not None:
         bounds = (1 - bounds[1], 1 - bounds[0])
@@ -258,6 +258,7 @@ KINDS: Final[Mapping[type, Kind]] = {
     declared.EmbeddingSimilarity: Kind(direction=_cosine),
     declared.Python: Kind(direction=_own),
     declared.Weighted: Kind(),
+    declared.Evaluator: Kind(direction=_own),
     declared.Judge: Kind(direction=_scaled),
     declared.PassAtK: Kind(),
 }

@@ -17,7 +17,7 @@ from headgate.score.sql import check_dialect
 from headgate.score.structured import schema_validator
 from headgate.score.tools import tool_validators
 from headgate.suite.model import Python, Regex, Scorer, callable_name
-from headgate.suite.scorers import ExactMatch, JsonSchema, SqlValid, ToolCallValid
+from headgate.suite.scorers import Evaluator, ExactMatch, JsonSchema, SqlValid, ToolCallValid
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,7 +54,7 @@ def version(scorer: Scorer, call: Callable[..., Any] | None = None, *, parts: Ma
     declared |= {"revision": kind.revision, "parts": dict(parts or {})}
     if kind.pinned and kind.library is not None:
         declared["library"] = library_version(kind.library)
-    if isinstance(scorer, Python):
+    if isinstance(scorer, Python | Evaluator):
         declared["call"] = scorer.call if isinstance(scorer.call, str) else callable_name(scorer.call)
         declared["source"] = _source(call or scorer.call)
     return digest(declared)[:12]

@@ -19,9 +19,9 @@ _LINE = re.compile(r"^([0-9a-f]{64}) [ *](.+)$")
 
 
 def listed_files(run: RunFolder) -> list[Path]:
-    """Return the finished files: manifest, items, parts and scores."""
+    """Return the finished files: manifest, items, parts, scores and what evaluators asked."""
     single = [path for path in (run.manifest, run.items) if path.is_file()]
-    return single + run.parts() + run.score_files()
+    return single + run.parts() + run.score_files() + run.evaluator_files()
 
 
 def sha256(path: Path) -> str:

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -37,6 +40,8 @@ class Costs:
         Input and output of the answers, as far as their servers tell them.
     judges_usd : float or None
         What of ``cost_usd`` judges took; None where none was asked, or no cost is known.
+    evaluators_usd : float or None
+        What of it evaluators took with the models that they asked; None where no cost of theirs is known.
     """
 
     cost_usd: float | None
@@ -44,24 +49,27 @@ class Costs:
     settled_usd: float
     tokens: int = 0
     judges_usd: float | None = None
+    evaluators_usd: float | None = None
 
 
 def sum_costs(files: RunFolder) -> Costs:
-    """Add up the rows of a run and of its judges, one per job.
+    """Add up the rows of a run, of its judges, and of what its evaluators asked, one per job.
 
     Raises
     ------
     StoreError
         If a file cannot be read.
     """
-    own, judges = _sum_rows(files), [_sum_rows(run) for run in files.judge_runs()]
-    both = [own, *judges]
+    judges = [_sum_run(run) for run in files.judge_runs()]
+    asked = _sum_rows(files.evaluator_files())
+    all_of_it = [_sum_run(files), *judges, asked]
     return Costs(
-        cost_usd=_total(both),
-        unpriced=sum(costs.unpriced for costs in both),
-        settled_usd=math.fsum(costs.settled_usd for costs in both),
-        tokens=sum(costs.tokens for costs in both),
+        cost_usd=_total(all_of_it),
+        unpriced=sum(costs.unpriced for costs in all_of_it),
+        settled_usd=math.fsum(costs.settled_usd for costs in all_of_it),
+        tokens=sum(costs.tokens for costs in all_of_it),
         judges_usd=_total(judges),
+        evaluators_usd=asked.cost_usd,
     )
 
 
@@ -70,12 +78,16 @@ def _total(costs: list[Costs]) -> float | None:
     return math.fsum(known) if known else None
 
 
-def _sum_rows(files: RunFolder) -> Costs:
+def _sum_run(files: RunFolder) -> Costs:
+    sources = files.sources()
+    return _sum_rows(sources, superseded(sources) if files.segments() else None)
+
+
+def _sum_rows(sources: Sequence[Path], repeats: Sequence[npt.NDArray[np.int64]] | None = None) -> Costs:
     known, settled, priced, unpriced = [0.0], [0.0], 0, 0
     used = 0
-    sources = files.sources()
-    repeats = superseded(sources) if files.segments() else [np.empty(0, np.int64) for _ in sources]
-    for source, lost in zip(sources, repeats, strict=True):
+    none = np.empty(0, np.int64)
+    for source, lost in zip(sources, repeats or [none] * len(sources), strict=True):
         table = read_columns(source, _COLUMNS.names)
         kept = np.ones(table.num_rows, np.bool_)
         kept[lost] = False

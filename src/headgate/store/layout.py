@@ -88,6 +88,15 @@ class RunFolder:
         """Return the runs of judges over this run's answers, in the order of their names."""
         return [RunFolder(file.parent) for file in sorted(self.judges.glob("*/*/manifest.json"))]
 
+    @property
+    def evaluators(self) -> Path:
+        """Folder of what evaluators asked of models."""
+        return self.path / "evaluators"
+
+    def evaluator_files(self) -> list[Path]:
+        """Rows of what evaluators asked, in the order in which they were written."""
+        return sorted(self.evaluators.glob("*.parquet"))
+
     def parts(self) -> list[Path]:
         """Parts in the order of their names: generation, shard, writer, sequence."""
         return sorted(self.results.glob("*.parquet"))

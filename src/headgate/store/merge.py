@@ -139,11 +139,15 @@ def _link_files(shards: Sequence[ShardRun], files: RunFolder) -> None:
     make_folder(files.results)
     for shard in shards:
         known = checksums.read_sums(shard.files)
-        for source in [*shard.files.parts(), *([shard.files.items] if shard is shards[0] else [])]:
+        own = [*shard.files.parts(), *shard.files.evaluator_files()]
+        for folder in {source.parent.name for source in own}:
+            make_folder(files.path / folder)
+        for source in [*own, *([shard.files.items] if shard is shards[0] else [])]:
             name = source.relative_to(shard.files.path).as_posix()
             _link(source, files.path / name)
             sums[name] = known[name]
-    sync_path(files.results)
+    for made in filter(Path.exists, (files.results, files.evaluators)):
+        sync_path(made)
     checksums.write_sums(files, sums)
 
 

@@ -20,7 +20,8 @@ from headgate.store.index import JobKeys, contains, done_keys, read_columns, sou
 from headgate.store.journal import JournalLimits, JournalWriter
 from headgate.store.layout import RunFolder, generation_of
 from headgate.store.manifest import Manifest, read_manifest, write_manifest
-from headgate.store.part import open_part, read_batches
+from headgate.store.part import open_part, read_batches, write_part
+from headgate.store.schema import to_batch
 from headgate.store.scores import score_path, write_scores, writing_scores
 from headgate.store.seal import open_parts, seal
 
@@ -146,6 +147,16 @@ class RunStore:
     @property
     def _score_facts(self) -> dict[str, Any]:
         return {"plan": self.manifest.plan.digest, "explained": self.manifest.outputs == "keep"}
+
+    def write_evaluator_rows(self, rows: Sequence[Result]) -> None:
+        """Write what evaluators asked of models, in a file of its own: none is ever replaced, as all of it was paid."""
+        shard = 0 if self.manifest.shard is None else self.manifest.shard.index
+        path = self.files.evaluators / f"{shard:04d}-{len(self.files.evaluator_files()) + 1:06d}.parquet"
+        write_part(path, [to_batch(rows)], plan=self.manifest.plan.digest, ordered=False)
+
+    def refresh_checksums(self) -> None:
+        """Record the checksums of files that are new."""
+        checksums.refresh(self.files)
 
     def results(self, columns: Sequence[str]) -> Iterator[Any]:
         """Yield some columns of all results that are not sealed, as Arrow record batches of a few thousand rows.

@@ -106,6 +106,8 @@ def _check_sums(run: RunFolder, _: Manifest) -> Iterator[Problem]:
 def _check_files(run: RunFolder, manifest: Manifest) -> Iterator[Problem]:
     for file in run.parts():
         yield from _check_parquet(file, RESULTS, manifest)
+    for file in run.evaluator_files():
+        yield from _check_parquet(file, RESULTS, manifest)
     for file in run.score_files():
         yield from _check_parquet(file, SCORES, manifest)
 

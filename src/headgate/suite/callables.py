@@ -24,6 +24,14 @@ def resolve_callable(
     ConfigError
         If the module cannot be imported, or has no such callable.
     """
+    target = resolve_object(call, base=base, field=field, file=file)
+    if not callable(target):
+        raise ConfigError("is not callable", file=file, field=field, value=call)
+    return target  # type: ignore[no-any-return]
+
+
+def resolve_object(call: Any, *, base: Path, field: str, file: Path | None = None) -> Any:
+    """Return the object that ``module:name`` names, callable or not; as :func:`resolve_callable`."""
     if not isinstance(call, str):
         return call
     name, colon, attribute = call.partition(":")
@@ -36,9 +44,7 @@ def resolve_callable(
         if not hasattr(target, part):
             raise ConfigError(f"has no {part!r}", file=file, field=field, value=call)
         target = getattr(target, part)
-    if not callable(target):
-        raise ConfigError("is not callable", file=file, field=field, value=call)
-    return target  # type: ignore[no-any-return]
+    return target
 
 
 def is_async_callable(call: Callable[..., Any]) -> bool:

@@ -22,6 +22,7 @@ from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, repeated, unknown
 from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, PassAtK, Python, Regex, Scorer
+from headgate.suite.scorers.evaluator import Evaluator, evaluator_problems
 from headgate.suite.scorers.judge import Judge, judge_problems
 from headgate.suite.scorers.names import scorer_problems
 from headgate.suite.secret import REFERENCES, SECRET_REFERENCE, check_reference
@@ -35,6 +36,7 @@ __all__ = [
     "Contains",
     "ContentPart",
     "Endpoint",
+    "Evaluator",
     "ExactMatch",
     "Faults",
     "Gate",
@@ -245,7 +247,7 @@ class Model(Part):
     )
     price: Price | None = Field(None, description="What its tokens cost; default: what is published, where it is")
     role: Literal["tested", "judge"] = Field(
-        "tested", description="Whether it is under test, or grades answers for scorers of type judge"
+        "tested", description="Whether it is under test, or grades answers for scorers that ask a model"
     )
     call: str | SkipJsonSchema[Callable[..., Any]] | None = Field(
         None, description="provider python: 'module:function' of a sync or async callable"
@@ -685,9 +687,10 @@ class Suite(Declaration):
             yield from unknown(("compare", side, arm.axis), arm.value, tested if arm.axis == "model" else self.prompts)
         roles = {model.id: model.role for model in self.models}
         yield from judge_problems(self.scorers, roles, compares=self.compare is not None)
-        if self.store.outputs != "keep" and any(isinstance(scorer, Judge) for scorer in self.scorers):
+        if self.store.outputs != "keep" and any(getattr(scorer, "asked", ()) for scorer in self.scorers):
             said = "cannot be with judges: what they are asked holds the answers, and stays in the run"
             yield Problem(("store", "outputs"), said, self.store.outputs, "keep outputs, or redact what is sensitive")
+        yield from evaluator_problems(self.scorers, roles)
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
         yield from scorer_problems(self.scorers, taken=BUILTIN_METRICS)

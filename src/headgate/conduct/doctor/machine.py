@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from headgate.conduct.doctor.finding import Finding, ok, refused, warning
-from headgate.conduct.run import declared_lanes
+from headgate.conduct.lanes import declared_lanes
 from headgate.execute.tokens import output_limit
 from headgate.store.disk import sync_data
 from headgate.suite.model import Suite

@@ -9,7 +9,7 @@ from headgate.registry.importers.draft import Draft, ScorerDraft, safe_name
 from headgate.registry.load import read_prompt
 from headgate.suite.plain import canonical_form
 
-_STRINGS: Final = {
+_STRINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "equals": {"type": "exact_match"},
     "contains": {"type": "contains", "ignore_case": True},
     "startsWith": {"type": "starts_with", "ignore_case": True},

@@ -9,6 +9,7 @@ from pydantic import Field
 from headgate.suite.scorers.answers import Classification, MultipleChoice, Numeric
 from headgate.suite.scorers.calls import EmbeddingSimilarity, Python
 from headgate.suite.scorers.combined import PassAtK, Weighted
+from headgate.suite.scorers.evaluator import Evaluator
 from headgate.suite.scorers.judge import Judge
 from headgate.suite.scorers.measures import Limit, Perplexity, StopReason
 from headgate.suite.scorers.overlap import Bleu, Chrf, Gleu, Rouge, TokenF1
@@ -41,6 +42,7 @@ __all__ = [
     "Contains",
     "EmbeddingSimilarity",
     "EndsWith",
+    "Evaluator",
     "ExactMatch",
     "Gleu",
     "HtmlValid",
@@ -102,6 +104,7 @@ Scorer = Annotated[
     | StopReason
     | EmbeddingSimilarity
     | Python
+    | Evaluator
     | Judge
     | Weighted
     | PassAtK,

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from headgate.suite.part import Part, TemplateText
 from headgate.suite.problems import Problem, did_you_mean
 from headgate.suite.scorers.base import ScorerPart
+from headgate.suite.scorers.evaluator import Evaluator
 
 Kind = Literal["rubric", "closed_qa", "factuality", "steps", "pairwise"]
 
@@ -145,10 +146,10 @@ def judge_problems(scorers: Sequence[object], roles: Mapping[str, str], *, compa
             elif name not in known:
                 mend = did_you_mean(name, known) if known else "declare a model with `role: judge`"
                 yield Problem(("scorers", index, *field), "is no judge that is declared", name, mend)
-    asked = {name for _, judge in judges for name in judge.asked}
+    asked = {name for scorer in scorers if isinstance(scorer, Judge | Evaluator) for name in scorer.asked}
     for index, name in enumerate(roles):
         if roles[name] == "judge" and name not in asked:
-            mend = "name it in a scorer of type judge, or leave `role` out"
+            mend = "name it in a scorer of type judge or evaluator, or leave `role` out"
             yield Problem(("models", index, "role"), "judges nothing: no scorer names it", name, mend)
     if roles and len(known) == len(roles):
         yield Problem(("models",), "are all judges", mend="declare what is under test: a model without `role`")
