@@ -93,3 +93,17 @@ def test_nothing_is_asked_and_nothing_is_written(call, tmp_path):
         assert not (tmp_path / "run").exists()
         call(keyed(server.base_url), out=tmp_path / "run", allow_hosts=["127.0.0.1"])
         assert server.requests.total() > 0
+
+
+def test_the_key_of_an_embedding_goes_to_no_other_host_either(tmp_path):
+    embedded = {"name": "alike", "type": "embedding_similarity", "model": "e", "api_key": "env:HEADGATE_TEST_KEY"}
+    declared = hg.Suite(
+        name="s",
+        items=[{"q": "1", "target": "2"}],
+        prompts={"p": "{{ q }}"},
+        models=[{"id": "m", "provider": "simulated"}],
+        scorers=[embedded | {"base_url": "https://embeddings.example/v1"}],
+    )
+    with pytest.raises(ConfigError, match=r"'embeddings\.example' is not a host that keys may go to"):
+        hg.run(declared, out=tmp_path / "run", allow_hosts=["api.openai.com"])
+    assert not (tmp_path / "run").exists()

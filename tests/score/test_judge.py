@@ -93,7 +93,7 @@ def test_the_schema_of_a_verdict_is_one_that_its_verdicts_fit():
 def test_steps_are_weighted_by_log_probabilities_where_they_are_told():
     options = [{"token": "4", "logprob": math.log(0.6)}, {"token": "5", "logprob": math.log(0.2)}]
     options += [{"token": "high", "logprob": math.log(0.2)}]
-    tokens = [{"token": '{"verdict":', "logprob": 0.0}, {"token": "4", "logprob": -0.5, "top_logprobs": options}]
+    tokens = [{"token": '{"verdict":', "logprob": 0.0}, {"token": "4", "logprob": -0.5, "top": options}]
     text = '{"verdict": 4}'
     assert read_grade(STEPS, text, logprobs=json.dumps(tokens)).value == pytest.approx((4 * 0.6 + 5 * 0.2) / 0.8)
     assert read_grade(RUBRIC, text, logprobs=json.dumps(tokens)).value == 4

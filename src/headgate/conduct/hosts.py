@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -37,26 +38,38 @@ def check_hosts(suite: Suite, models: Iterable[Model], allowed: Collection[str] 
     ...               models=[{"id": "m", "provider": "openai-compatible", "base_url": "http://me:secret@other/v1"}])
     >>> check_hosts(suite, suite.models, ["api.openai.com"])
     Traceback (most recent call last):
-    headgate.errors.ConfigError: models.m.base_url: 'other' is not a host that keys may go to; leave the model out, or allow it: --allow-host other
+    headgate.errors.ConfigError: models.m.base_url: 'other' is not a host that keys may go to; leave it out, or allow it: --allow-host other
     """  # noqa: E501
     if allowed is None:
         return
-    hosts = {_host(host) for host in allowed}
+    allowed = [_host(host) for host in allowed]
     for model in models:
         url = served_at(model, file=suite.file)
-        if url is None or not carries_key(suite, model, url):
-            continue
-        parts = urlsplit(url)
-        name = parts.hostname or ""
-        name = f"[{name}]" if ":" in name else name
-        if not hosts & {name, f"{name}:{parts.port or _PORTS.get(parts.scheme)}"}:
-            raise ConfigError(
-                "is not a host that keys may go to",
-                file=suite.file,
-                field=f"models.{model.id}.base_url",
-                value=name if parts.port is None else f"{name}:{parts.port}",
-                mend=f"leave the model out, or allow it: --allow-host {name}",
-            )
+        if url is not None and carries_key(suite, model, url):
+            check_host(url, allowed, field=f"models.{model.id}.base_url", file=suite.file)
+
+
+def check_host(url: str, allowed: Collection[str] | None, *, field: str, file: Path | None) -> None:
+    """Refuse an address that a key would go to, unless its host is allowed.
+
+    Raises
+    ------
+    ConfigError
+        If it is not, or what is allowed is no host.
+    """
+    if allowed is None:
+        return
+    hosts, parts = {_host(host) for host in allowed}, urlsplit(url)
+    name = parts.hostname or ""
+    name = f"[{name}]" if ":" in name else name
+    if not hosts & {name, f"{name}:{parts.port or _PORTS.get(parts.scheme)}"}:
+        raise ConfigError(
+            "is not a host that keys may go to",
+            file=file,
+            field=field,
+            value=name if parts.port is None else f"{name}:{parts.port}",
+            mend=f"leave it out, or allow it: --allow-host {name}",
+        )
 
 
 def carries_key(suite: Suite, model: Model, url: str) -> bool:

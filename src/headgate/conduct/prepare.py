@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from headgate.conduct.cap import check_cap
 from headgate.conduct.evaluators import make_ready
 from headgate.conduct.grading import check_judges
-from headgate.conduct.hosts import check_hosts
+from headgate.conduct.hosts import check_host, check_hosts
 from headgate.conduct.judges import check_pairs, judge_prompts
 from headgate.conduct.scoring import BoundScorer, bind_scorers, check_open
 from headgate.errors import ConfigError, PlanMismatch
@@ -31,6 +31,7 @@ from headgate.suite.endpoint import RouteName
 from headgate.suite.items import ItemFile, read_rows, write_items
 from headgate.suite.model import Arm, Model, Suite
 from headgate.suite.prompts import Prompt
+from headgate.suite.scorers import EmbeddingSimilarity
 
 _STAGED = "items.parquet.new"
 
@@ -105,6 +106,9 @@ def prepare(
     for model in suite.models:
         if model.role == "judge" or chosen is None or chosen.has_model(model.id):
             _check_model(suite, model, prompts if model.role == "tested" else judges.get(model.id, ()), allow_hosts)
+    for scorer in scorers:
+        if isinstance(scorer.spec, EmbeddingSimilarity) and scorer.key is not None:
+            check_host(scorer.spec.base_url, allow_hosts, field=f"scorers.{scorer.name}.base_url", file=suite.file)
     files = RunFolder(out)
     _check_folder(files)
     lock = lock_run(files)  # before anything is written: two commands may start at once

@@ -253,7 +253,7 @@ def _weighted(spec: Judge, said: str, logprobs: str) -> float | None:
     try:
         tokens = msgspec.json.decode(logprobs)
         chosen = next(token for token in reversed(tokens) if str(token["token"]).strip() == said)
-        options = {str(entry["token"]).strip(): float(entry["logprob"]) for entry in chosen["top_logprobs"]}
+        options = {str(entry["token"]).strip(): float(entry["logprob"]) for entry in chosen["top"]}
     except (msgspec.DecodeError, StopIteration, KeyError, TypeError, ValueError):
         return None
     grades = {int(text): math.exp(value) for text, value in options.items() if text.isdigit()}

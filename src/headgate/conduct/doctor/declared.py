@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headgate.conduct.cap import check_cap
 from headgate.conduct.doctor.finding import Finding, from_error, ok, warning
+from headgate.conduct.judges import judge_prompts
 from headgate.conduct.scoring import bind_scorers
 from headgate.errors import ConfigError, GitError
 from headgate.plan import Plan, plan_suite
@@ -94,13 +95,14 @@ class Declared:
                     yield ok(about, "its function can be called")
 
     def _money(self) -> Iterator[Finding]:
-        suite, prices = self.suite, find_prices(self.suite.models)
+        suite, prices = self.suite, find_prices(self.suite.places)
         try:
-            check_cap(suite, self.prompts, prices)
+            judges = judge_prompts(scorer.judge for scorer in bind_scorers(suite))
+            check_cap(suite, self.prompts, prices, judges=judges)
         except ConfigError as error:
             yield from_error("budget", error)
             return
-        costly = [model.id for model in suite.models if model.provider not in {"python", "simulated"}]
+        costly = [place.id for place in suite.places if place.provider not in {"python", "simulated"}]
         unknown = [model for model in costly if prices[model] is None]
         if unknown:
             said = f"what these cost is not known: {', '.join(unknown)}; their rows will have no cost"

@@ -31,7 +31,7 @@ _PATHS: Final = ("/chat/completions", "/completions", "/responses", "/messages")
 
 def examine_keys(suite: Suite, allow_hosts: Collection[str] | None) -> Iterator[Finding]:
     """Yield what is found of the keys, and of where they would go."""
-    for model in suite.models:
+    for model in suite.places:
         try:
             url = served_at(model, file=suite.file)
             if url is None:
@@ -78,7 +78,7 @@ def _url(suite: Suite, model: Model, url: str) -> Iterator[Finding]:
 def examine_reach(suite: Suite) -> Iterator[Finding]:
     """Yield for each place that models are served at whether it can be reached; nothing is sent but a TLS greeting."""
     places: dict[tuple[str, str, int], list[str]] = {}
-    for model in suite.models:
+    for model in suite.places:
         place = _place(model)
         if place is not None:
             places.setdefault(place, []).append(model.id)

@@ -50,7 +50,7 @@ async def examine(
         found += examine_machine(declared, read.prompts, jobs=read.jobs, out=out or Path("runs") / declared.name)
         found += examine_reach(declared)
         if live:
-            models = [model for model in declared.models if _may_be_asked(declared, model, allow_hosts)]
+            models = [model for model in declared.places if _may_be_asked(declared, model, allow_hosts)]
             found += [each async for each in ask_models(declared, read.prompts, models=models, transport=transport)]
     name = str(suite) if isinstance(suite, Path) else str(suite.file or suite.name)
     known = {**versions(), "platform": platform.platform()}

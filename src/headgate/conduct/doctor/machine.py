@@ -100,7 +100,7 @@ def needed_bytes(suite: Suite, prompts: Sequence[Prompt], *, jobs: int) -> int:
 
     Output tokens are those that are allowed, or 256, at four bytes each.
     """
-    params = [{**prompt.params, **model.params} for prompt in prompts for model in suite.models]
+    params = [{**prompt.params, **model.params} for prompt in prompts for model in suite.tested]
     tokens = [output_limit(each) or _TOKENS for each in params] or [_TOKENS]
     return int(jobs * _PARTS * (_ROW_BYTES + _TOKEN_BYTES * sum(tokens) / len(tokens)))
 
