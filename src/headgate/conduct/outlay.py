@@ -97,7 +97,7 @@ def forecast_lanes(
     prices: Mapping[str, ModelPrice | None],
     measured: Mapping[tuple[str, str], Usage],
 ) -> Iterator[LaneForecast]:
-    """Yield what each lane has to carry.
+    """Yield what each lane has to carry, if it is known to carry anything: not those of judges.
 
     Parameters
     ----------
@@ -118,6 +118,8 @@ def forecast_lanes(
         place = job.model.id if route is None else route.home(job.index, job.prompt.name).id
         sums[lane_of[place]].add(usage, prices.get(place), measured=known is not None)
     for lane, found in zip(declared, sums, strict=True):
+        if not found.requests:
+            continue
         yield LaneForecast(
             models=tuple(lane.models),
             requests=found.requests,
