@@ -7,7 +7,7 @@ Thresholds and rules are those of promptfoo 0.121.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -182,6 +182,7 @@ _PROGRAMS: Final = frozenset({"javascript", "python", "ruby", "webhook"})
 _OTHERS: Final = frozenset({"meteor", "guardrails", "max-score"})
 _LOOKS_AROUND: Final = re.compile(r"\(\?[=!<](?![A-Za-z_])|\(\?<[=!]|\\[1-9]|\\k<")
 _PLAIN_TRANSFORMS: Final = frozenset({"output", "output.trim()"})
+_PARSED: Final = re.compile(r"JSON\.parse\(output\)((?:\.[A-Za-z_]\w*)*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,21 +230,35 @@ def _scored(kind: str, assertion: Mapping[str, Any], setting: Setting) -> Scored
     line = TABLE.get(kind.removeprefix("not-"))
     if line is None:
         raise NotCarriedError(_why(kind.removeprefix("not-")))
-    transform = None if setting.transform is None or line.beside else setting.transform.strip()
-    if transform is not None and transform not in _PLAIN_TRANSFORMS:
-        raise NotCarriedError("it judges a transformed output")
+    if kind.startswith("not-") and line.negated is None:
+        raise NotCarriedError("promptfoo takes no notice of its not-")
     taken = line.take(assertion, setting)
-    own = {} if "type" in taken.fields else {"type": line.scorer, **line.fields}
-    fields = {**own, **taken.fields}
-    if transform == "output.trim()" and "strip" in fields:
-        fields["strip"] = True
+    fields = {**({} if "type" in taken.fields else {"type": line.scorer, **line.fields}), **taken.fields}
+    if not line.beside:
+        fields = _transformed(kind, fields, setting.transforms)
     if kind.startswith("not-"):
-        if line.negated is None:
-            raise NotCarriedError("promptfoo takes no notice of its not-")
-        fields |= line.negated
+        fields |= line.negated or {}
+    if fields.get("strip") and taken.value != (taken.value or "").strip():
+        raise NotCarriedError("white space around its value counts")
     if taken.value is not None and not line.per_item and _LOOKS_AROUND.search(taken.value):
         raise NotCarriedError("the pattern looks around or back")
     return Scored(kind=kind, line=line, fields=fields, value=taken.value)
+
+
+def _transformed(kind: str, fields: dict[str, Any], transforms: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of the scorer that judges a transformed output: one without white space, or a field of JSON."""
+    others = [one for one in transforms if one not in _PLAIN_TRANSFORMS]
+    if not others:
+        trimmed = "output.trim()" in transforms and "strip" in fields
+        return fields | {"strip": True} if trimmed else fields
+    parsed = _PARSED.fullmatch(others[0])
+    if len(transforms) == 1 and parsed is not None:  # where it throws, promptfoo's test fails, even with `not-`
+        path = parsed[1].removeprefix(".")
+        if not path and (kind == "is-json" or (kind == "equals" and fields["type"] == "json_schema")):
+            return fields
+        if path and "length" not in path.split(".") and kind == "equals" and fields["type"] == "exact_match":
+            return {"type": "json_field", "path": path}
+    raise NotCarriedError("it judges a transformed output")
 
 
 def is_type(name: str) -> bool:

@@ -51,7 +51,7 @@ class AssertionReader:
             tools=self._tools,
             embeddings=_of_embeddings(options.get("provider")),
             asks_openai=self._asks_openai,
-            transform=_transform(options, None),
+            transforms=_transforms(options),
         )
         entries = list(self._resolved(test.where, test.data.get("assert") or []))
         threshold = test.data.get("threshold")
@@ -67,9 +67,8 @@ class AssertionReader:
                 self._draft.note(
                     f"the metric {metric} is several scorers, each for some items: {', '.join(sorted(names))}"
                 )
-        if self._draft.scorers and any(
-            {"tools", "functions"} & set(model.get("params", ())) for model in self._draft.models
-        ):
+        has_tools = any({"tools", "functions"} & set(model.get("params", ())) for model in self._draft.models)
+        if self._draft.scorers and has_tools:
             self._draft.note(
                 "promptfoo judges a tool call as the text of its JSON; scorers of text judge the text alone"
             )
@@ -115,12 +114,14 @@ class AssertionReader:
             self._leave_options(where, one, _READ_OF_SETS | {"threshold", "metric"})
             self._draft.scorers[name].values[len(self._draft.items) - 1] = ""
             return
+        of = "set" if "type" in one else "test"
         for key in sorted(set(one) - _READ_OF_SETS):
-            self._draft.leave(f"{where}.{key}", f"option {key} of a set", _NO_SET if key == "threshold" else _NOTHING)
+            why = _NO_SET if key == "threshold" else _NOTHING
+            self._draft.leave(f"{where}.{key}", f"{of} option {key}", why)
         self._add_each(entries)
 
     def _translated(self, one: Mapping[str, Any]) -> Scored | Refused:
-        return translate(one, replace(self._setting, transform=_transform(one, self._setting.transform)))
+        return translate(one, replace(self._setting, transforms=(*self._setting.transforms, *_transforms(one))))
 
     def _place(self, where: str, one: Mapping[str, Any], scored: Scored, *, gated: bool) -> str:
         """Put what an assertion expects into its scorer, and return the scorer's name."""
@@ -174,9 +175,9 @@ class AssertionReader:
                     return name
 
 
-def _transform(options: Mapping[str, Any], otherwise: str | None) -> str | None:
-    found = options.get("transform", otherwise)
-    return None if found is None else str(found)
+def _transforms(options: Mapping[str, Any]) -> tuple[str, ...]:
+    found = options.get("transform")
+    return () if found is None else (str(found).strip(),)
 
 
 def _of_embeddings(provider: Any) -> Any:

@@ -35,8 +35,8 @@ class Setting:
         The provider of embeddings that the test names; None: promptfoo's own choice.
     asks_openai : bool
         Whether a model is OpenAI's, so that its key is there, and promptfoo's choice of embeddings is known.
-    transform : str or None
-        What is done to the output first.
+    transforms : tuple of str
+        What is done to the output first, one after another.
     """
 
     variables: Mapping[str, Any]
@@ -44,7 +44,7 @@ class Setting:
     tools: list[Any] | None = None
     embeddings: Any = None
     asks_openai: bool = False
-    transform: str | None = None
+    transforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
