@@ -58,7 +58,7 @@ class Line:
 _LIMIT: Final = frozenset({"threshold"})
 _SQL: Final = "sqlglot parses, and not node-sql-parser: rare statements are judged otherwise"
 _XML: Final = "a document type is refused, and an element may stand there several times"
-_HTML: Final = "other rules tell HTML from text: what is barely HTML may be judged otherwise"
+_HTML: Final = "more is asked of HTML: elements that are closed, or two marks of different kinds in text"
 _LOGPROBS: Final = "it needs log probabilities: `logprobs: true` in the model's params"
 _TOOLS: Final = Line(scorer="tool_call_valid", take=beside.tools, negated=None)
 
@@ -93,7 +93,7 @@ TABLE: Final[Mapping[str, Line]] = {
     "contains-json": Line(
         scorer="json_valid",
         take=values.schema_inside,
-        differs="JSON is read strictly, lists too, and of several documents the first is judged",
+        differs="JSON is read strictly, lists and bare values are JSON too, and only the first document is judged",
     ),
     "is-sql": Line(scorer="sql_valid", take=beside.database, differs=_SQL),
     "contains-sql": Line(scorer="sql_valid", take=beside.database, fields={"extract": True}, differs=_SQL),
@@ -114,7 +114,7 @@ TABLE: Final[Mapping[str, Line]] = {
         fields={"tokenize": "none", "ignore_case": True},
         options=_LIMIT,
         degree=True,
-        differs="sacrebleu scores higher where no four words in a row are shared, or a text has fewer than four",
+        differs="sacrebleu scores higher where no four words in a row are shared, and joins several references",
     ),
     "gleu": Line(
         scorer="gleu",
