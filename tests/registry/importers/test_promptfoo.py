@@ -390,6 +390,18 @@ def test_what_stands_beside_the_text_is_carried_over(assertion, fields):
     assert found.fields == fields
 
 
+def test_embeddings_are_not_asked_for_where_an_item_expects_none(tmp_path):
+    tests = [{"vars": {"q": n}, "assert": [{"type": "similar", "value": f"answer {n}"}] if n else []} for n in range(3)]
+    suite, made = bring(tmp_path, {"tests": tests})
+    assert not made.left
+    assert [row["expect_similar"] for row in items(suite)] == [None, "answer 1", "answer 2"]
+    scorer = suite.scorers[0].model_copy(update={"api_key": None, "base_url": "http://127.0.0.1:9/v1"})
+    run = hg.run(echoing(suite).model_copy(update={"scorers": [scorer]}), out=tmp_path / "run")
+    reasons = hg.scan_scores(run.path).sort("item_id").collect()["explanation"].to_list()
+    assert reasons[0] == "the item has no target to compare with"
+    assert [reason.partition(":")[0] for reason in reasons[1:]] == ["embeddings", "embeddings"]
+
+
 def test_tools_are_those_of_the_models_and_may_stand_in_a_file(tmp_path):
     tool = {"name": "find", "parameters": {"type": "object"}}
     providers = [

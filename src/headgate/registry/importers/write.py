@@ -21,6 +21,9 @@ _MARGIN: Final = 0.05
 _GATES: Final = (
     f"gates hold a run against another one, with a margin of {_MARGIN}: promptfoo and evals have no such thing"
 )
+_ASKING: Final = frozenset({"embedding_similarity"})
+"""Scorers that cost money: of an item that expects nothing they ask nothing."""
+
 _FAILED: Final = "an answer that is empty or refused has the worst score, whatever a scorer of text asks for"
 
 
@@ -148,8 +151,9 @@ def _expectation(name: str, scorer: ScorerDraft, columns: list[dict[str, Any]], 
     if len(values) == 1 and (scorer.expects != "target" or not set("{}") & set(*values)):
         return {scorer.expects: values.pop()}
     column = _column(f"expect_{name}", taken)
+    nothing = None if scorer.fields["type"] in _ASKING else ""
     for number, row in enumerate(columns):
-        row[column] = scorer.values.get(number, "")
+        row[column] = scorer.values.get(number, nothing)
     return {scorer.expects: f"{{{{ {column} }}}}"}
 
 
