@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 
+import polars as pl
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -402,6 +404,60 @@ def test_embeddings_are_not_asked_for_where_an_item_expects_none(tmp_path):
     assert [reason.partition(":")[0] for reason in reasons[1:]] == ["embeddings", "embeddings"]
 
 
+def test_what_a_model_judges_is_a_judge_who_is_told_no_more_than_promptfoo_tells(tmp_path):
+    tests = [
+        {"vars": {"q": "a"}, "assert": [{"type": "llm-rubric", "value": "is about {{q}}"}]},
+        {"vars": {"q": "b"}, "assert": [{"type": "llm-rubric", "value": "is about {{q}}"}]},
+        {
+            "vars": {"q": "c"},
+            "assert": [
+                {"type": "not-factuality", "value": "It is c.", "provider": "openai:gpt-5-nano"},
+                {"type": "model-graded-closedqa", "value": "is brief"},
+            ],
+        },
+    ]
+    judge = {"id": "openai:chat:gpt-5-mini", "config": {"temperature": 0}}
+    config = {"tests": tests, "defaultTest": {"options": {"provider": {"text": judge}}}}
+    suite, made = bring(tmp_path, config)
+    assert not made.left
+    assert [(one.id, one.role, one.params) for one in suite.models] == [
+        ("gpt-5-mini", "tested", {}),
+        ("judge-gpt-5-mini", "judge", {"temperature": 0}),
+        ("judge-gpt-5-nano", "judge", {}),
+    ]
+    declared = {scorer.name: scorer for scorer in suite.scorers}
+    assert (declared["not_factuality"].negate, declared["not_factuality"].question) == (True, "Ask {{q}}")
+    simulated = {"provider": "simulated", "role": "judge", "simulate": {"judge": {}}}
+    models = [*echoing(suite).models, *(Model.model_validate({"id": one.id, **simulated}) for one in suite.models[1:])]
+    run = hg.run(suite.model_copy(update={"models": models}), out=tmp_path / "run")
+    scores = hg.scan_scores(run.path).filter(pl.col("value").is_not_null()).collect()
+    assert sorted(scores.select("item_id", "scorer").rows()) == [
+        ("1", "llm_rubric"),
+        ("2", "llm_rubric"),
+        ("3", "model_graded_closedqa"),
+        ("3", "not_factuality"),
+    ]
+    (folder,) = (run.path / "judges/llm_rubric").iterdir()
+    assert hg.scan(folder).collect().height == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"provider": "anthropic:x"}, "headgate does not speak the API of its judge, or it has options"),
+        ({"provider": {"id": "openai:x", "config": {"apiKey": "k"}}}, "headgate does not speak the API of its judge, "),
+        ({"rubricPrompt": "{{ output }}?"}, "its judge has a prompt of its own"),
+        ({"value": ""}, "its value is empty"),
+    ],
+    ids=range(4),
+)
+def test_a_judge_that_cannot_be_asked_the_same_is_refused(options, why):
+    assertion = {"type": "llm-rubric", "value": "is kind", **options}
+    found = translate(assertion, Setting(variables={}, asks_openai=True))
+    assert isinstance(found, Refused)
+    assert found.why.startswith(why)
+
+
 def test_tools_are_those_of_the_models_and_may_stand_in_a_file(tmp_path):
     tool = {"name": "find", "parameters": {"type": "object"}}
     providers = [
@@ -468,10 +524,11 @@ SCORER = TypeAdapter(Scorer)
 )
 def test_an_assertion_is_a_scorer_or_named_and_never_an_error(kind, value, threshold, provider):
     assertion = {"type": kind, "value": value, "threshold": threshold, "provider": provider}
-    found = translate(assertion, Setting(variables={"q": 1}, tools=[{"name": "a"}], asks_openai=True))
+    found = translate(assertion, Setting(variables={"q": 1}, tools=[{"name": "a"}], asks_openai=True, asked="{{ q }}"))
     if not isinstance(found, Refused):
         expects = {} if found.value is None or found.line.expects is None else {found.line.expects: found.value}
         expects = {key: "{{ column }}" if found.line.per_item else one for key, one in expects.items()}
+        expects |= {} if found.judge is None else {"model": "judge"}
         SCORER.validate_python({"name": "x", **found.fields, **expects})
 
 
@@ -479,11 +536,15 @@ def test_an_assertion_is_a_scorer_or_named_and_never_an_error(kind, value, thres
     ("kind", "value", "why"),
     [
         ("javascript", "true", "it is a program"),
-        ("llm-rubric", "x", "it is judged by a model"),
+        ("g-eval", "x", "it is judged by a model"),
+        ("llm-rubric", "x", "which model judges is not said, and hangs on the keys that are there"),
+        ("factuality", "x", "the prompts name no variable that says what was asked"),
         ("no-such-type", "x", "no scorer does this"),
         ("trajectory:tool-used", "x", "a run has no traces"),
         ("is-html", "x", "it has a value"),
         ("contains", {"a": 1}, "its value is no text"),
+        ("contains", math.inf, "its value is no text"),
+        ("equals", {"a": math.inf}, "its value is no JSON"),
         ("contains", "", "its value is empty"),
         ("contains-any", ["a", ""], "its value is empty"),
         ("contains-all", '"a, b", c', "its values are quoted in one text"),
@@ -502,7 +563,7 @@ def test_an_assertion_is_a_scorer_or_named_and_never_an_error(kind, value, thres
         ("contains", "{{ q | upper }}", "it is a template that is not plain"),
         ("regex", "(?<!a)b", "the pattern looks around or back"),
     ],
-    ids=range(23),
+    ids=range(27),
 )
 def test_what_no_scorer_does_is_refused_with_the_reason(kind, value, why):
     found = translate({"type": kind, "value": value}, Setting(variables={}))
@@ -583,4 +644,4 @@ def test_real_configurations_load_or_are_refused_by_name(tmp_path):
     )
     assert len(real_configs()) == 33
     assert len(made) == 27
-    assert counts == {"items": 126, "prompts": 41, "models": 35, "scorers": 25, "assertions left": 85}
+    assert counts == {"items": 126, "prompts": 41, "models": 42, "scorers": 35, "assertions left": 34}

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from headgate.registry.importers import beside, values
+from headgate.registry.importers import beside, judged, values
 from headgate.registry.importers.values import NotCarriedError, Setting, Take
 
 
@@ -61,6 +61,27 @@ _XML: Final = "a document type is refused, and an element may stand there severa
 _HTML: Final = "more is asked of HTML: elements that are closed, or two marks of different kinds in text"
 _LOGPROBS: Final = "it needs log probabilities: `logprobs: true` in the model's params"
 _TOOLS: Final = Line(scorer="tool_call_valid", take=beside.tools, negated=None)
+
+
+_JUDGE: Final = frozenset({"provider"})
+_DIFFERS: Final = "another prompt asks the judge; where none is named, promptfoo's default for OpenAI's key is written"
+_FACTS: Final = Line(scorer="judge", take=judged.factuality, expects="target", options=_JUDGE, differs=_DIFFERS)
+_JUDGED: Final[Mapping[str, Line]] = {
+    "llm-rubric": Line(
+        scorer="judge",
+        take=judged.rubric,
+        expects="target",
+        options=_JUDGE,
+        degree=True,
+        differs=f"{_DIFFERS}; it says yes or no, and no degree",
+    ),
+    "model-graded-closedqa": Line(
+        scorer="judge", take=judged.closed_qa, expects="target", options=_JUDGE, differs=_DIFFERS
+    ),
+    "factuality": _FACTS,
+    "model-graded-factuality": _FACTS,
+}
+"""What a model judges; every answer is judged by it, so that it costs money."""
 
 
 def _contains(**fields: Any) -> Line:
@@ -170,11 +191,12 @@ TABLE: Final[Mapping[str, Line]] = {
         degree=True,
         differs="a tool that is called twice counts twice",
     ),
+    **_JUDGED,
 }
 """By promptfoo's type; ``not-`` in front of it negates the scorer."""
 
 _JUDGES: Final = frozenset(
-    {"llm-rubric", "g-eval", "factuality", "model-graded-closedqa", "model-graded-factuality", "answer-relevance"}
+    {"g-eval", "answer-relevance"}
     | {"context-recall", "context-relevance", "context-faithfulness", "conversation-relevance", "select-best"}
     | {"agent-rubric", "search-rubric", "trajectory:goal-success", "pi", "classifier", "moderation"}
 )
@@ -204,12 +226,15 @@ class Scored:
         The scorer's fields, its type among them.
     value : str or None
         What it expects, rendered for its item; None: nothing.
+    judge : mapping or None
+        The model that judges, but for its id.
     """
 
     kind: str
     line: Line
     fields: Mapping[str, Any]
     value: str | None
+    judge: Mapping[str, Any] | None = None
 
 
 def translate(assertion: Mapping[str, Any], setting: Setting) -> Scored | Refused:
@@ -242,7 +267,7 @@ def _scored(kind: str, assertion: Mapping[str, Any], setting: Setting) -> Scored
         raise NotCarriedError("white space around its value counts")
     if taken.value is not None and not line.per_item and _LOOKS_AROUND.search(taken.value):
         raise NotCarriedError("the pattern looks around or back")
-    return Scored(kind=kind, line=line, fields=fields, value=taken.value)
+    return Scored(kind=kind, line=line, fields=fields, value=taken.value, judge=taken.judge)
 
 
 def _transformed(kind: str, fields: dict[str, Any], transforms: Sequence[str]) -> dict[str, Any]:
