@@ -139,6 +139,27 @@ def test_cells_pair_by_prompt_and_model_and_single_ones_whatever_they_are_called
         hg.gate_scores(tmp_path / "both", min=0.1)
 
 
+def test_a_score_of_some_tests_alone_is_judged_and_the_reason_says_so(tmp_path):
+    file = tmp_path / "a.json"
+    document = promptfoo([1] * 400)
+    for row in document["results"]["results"][:300]:
+        row["namedScores"] = {}
+    file.write_text(json.dumps(document))
+    verdict = hg.gate_scores(file, score="tone", min=0.2)
+    assert (verdict.verdict, verdict.metrics[0].n_items) == ("pass", 100)
+    assert verdict.reason.endswith("; tone stands in 100 of 400 rows")
+    suite = hg.Suite(
+        name="s",
+        items=[{"q": 1}],
+        prompts={"p": "{{ q }}"},
+        models=[{"id": "m", "provider": "simulated"}],
+        scorers=[{"name": "tone", "type": "json_valid"}],
+        gates=[{"metric": "tone", "min": 0.1}, {"metric": "latency_s", "max": 2.0}],
+    )
+    with pytest.raises(ConfigError, match="has tone, latency_s for different items; gate each of them alone"):
+        hg.gate_scores(file, suite=suite)
+
+
 def test_the_time_that_a_tool_measured_is_the_built_in_metric(tmp_path):
     log = write_eval(tmp_path / "log", inspect_samples(["C"] * 30))
     verdict = hg.gate_scores(log, baseline=log, score="latency_s", max_ratio=1.2)

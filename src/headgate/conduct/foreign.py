@@ -75,15 +75,18 @@ def gate_scores(candidate: Scores, baseline: Scores | None, *, rules: Rules, for
     _refuse_score(candidate, names)
     ours = [_read(candidate, name, rules, format_name) for name in names]
     theirs = None if baseline is None else [_read(baseline, name, rules, format_name) for name in names]
+    _refuse_parts(candidate, ours)
     rules = _named(rules, ours[0].metric)
     if baseline is not None and theirs is not None:
+        _refuse_parts(baseline, theirs)
         _refuse_numbers(candidate, baseline, ours[0], theirs[0])
         theirs = [_paired(one, ours[0], metric=two.metric) for one, two in zip(theirs, ours, strict=True)]
     facts = _facts(candidate, ours, rules)
     other = None if baseline is None or theirs is None else _facts(baseline, theirs, rules)
     verdict = decide(facts, other, gates=rules.gates, scorers=rules.scorers, compare=None, policy=rules.policy)
     differs = None if theirs is None else _difference(ours[0], theirs[0])
-    return verdict if differs is None else msgspec.structs.replace(verdict, reason=differs)
+    reason = "; ".join([differs or verdict.reason, *_parts(ours[0])])
+    return msgspec.structs.replace(verdict, reason=reason)
 
 
 def _refuse_columns(gates: Sequence[Gate]) -> None:
@@ -107,6 +110,19 @@ def _read(arm: Scores, name: str, rules: Rules, format_name: str | None) -> Scor
     bounds = None if columns.score in BUILTIN_METRICS else bounds
     table = read_scores(arm.path, columns, format_name=format_name, bounds=bounds)
     return replace(table, metric=name or table.metric)
+
+
+def _refuse_parts(arm: Scores, tables: Sequence[ScoreTable]) -> None:
+    """Refuse scores of which each stands in other rows: one verdict is on one set of items."""
+    if any(not np.array_equal(one.item, tables[0].item) or one.items != tables[0].items for one in tables):
+        metrics = ", ".join(one.metric for one in tables)
+        raise ConfigError(f"has {metrics} for different items", file=arm.path, mend="gate each of them alone")
+
+
+def _parts(table: ScoreTable) -> list[str]:
+    """Return what a reader should know where not all rows are judged."""
+    rows = table.item.size
+    return [f"{table.metric} stands in {rows} of {rows + table.without} rows"] if table.without else []
 
 
 def _named(rules: Rules, metric: str) -> Rules:

@@ -92,7 +92,7 @@ class BoundJudge:
         return {**known, "item": dict(columns)} if self._names_item else known
 
     def _target(self, seen: Mapping[str, Any]) -> str | None:
-        if seen["target"] is None and self.target.variables == frozenset({"target"}):
+        if [seen.get(name, "") for name in self.target.variables] == [None]:
             return None
         return self.target.render(seen)
 

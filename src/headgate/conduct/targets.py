@@ -106,7 +106,7 @@ def _row_target(row: Row, template: Template) -> str | None:
 
 def _rendered(columns: Mapping[str, Any], item_id: str, template: Template) -> str | None:
     name = _name(template)
-    if name == "target" and columns.get("target") is None:
+    if name is not None and columns.get(name) is None and (name == "target" or name in columns):
         return None
     if name is not None and isinstance(columns.get(name), list | dict):
         return column_text(columns[name])  # JSON, and not Python's way of writing it

@@ -24,7 +24,8 @@ testData:
   - {input: The dog sleeps, expected: dog}
 evaluators:
   - {name: names it, string: {contains: "{{expected}}"}}
-  - {name: short, string: {startsWith: The}}
+  - {name: opens, string: {startsWith: the, endsWith: dog}}
+  - {name: odd, string: {matches: x}}
   - {name: similar, uses: github/similarity}
   - {name: good, llm: {prompt: "Is {{completion}} good?"}}
 """
@@ -43,9 +44,16 @@ def test_a_github_prompt_is_its_own_suite(tmp_path):
     assert prompt.params == {"temperature": 0.5}
     assert [row["expected"] for row in items(suite)] == ["fox", "dog"]
     assert (suite.models[0].model, suite.models[0].api_key) == ("openai/gpt-4o-mini", "env:GITHUB_TOKEN")
-    (scorer,) = suite.scorers
-    assert (scorer.name, scorer.type, scorer.target) == ("names-it", "contains", "{{ expected }}")
-    assert [one.what for one in made.left] == ["evaluator short", "evaluator similar", "evaluator good"]
+    assert [(one.name, one.type, one.target, one.ignore_case) for one in suite.scorers] == [
+        ("names-it", "contains", "{{ expected }}", True),
+        ("opens", "starts_with", "the", True),
+    ]
+    assert [(one.where, one.why) for one in made.left] == [
+        ("evaluators.1.string.endsWith", "startsWith is asked in its place"),
+        ("evaluators.2.string.matches", "no scorer does this"),
+        ("evaluators.3", "a service does it"),
+        ("evaluators.4", "it is judged by a model"),
+    ]
 
 
 def test_lines_of_evals_are_items_of_one_prompt(tmp_path):
@@ -95,12 +103,12 @@ def test_the_command_tells_what_is_left_on_stderr_or_as_json(tmp_path, capsys):
     source.write_text(GITHUB)
     assert run_command(["import", str(source), "--out", str(tmp_path / "one/suite.yaml")]) == 0
     told = capsys.readouterr()
-    assert told.out == f"{tmp_path}/one/suite.yaml: 2 items, 1 prompts, 1 models, 1 scorers\n"
+    assert told.out == f"{tmp_path}/one/suite.yaml: 2 items, 1 prompts, 1 models, 2 scorers\n"
     assert told.err.splitlines()[0] == (
-        "not carried over: evaluator short: no scorer does this (evaluators.1.string.startsWith)"
+        "not carried over: evaluator opens: startsWith is asked in its place (evaluators.1.string.endsWith)"
     )
     assert run_command(["import", str(source), "--out", str(tmp_path / "two/suite.yaml"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert facts["left"][1] == {"where": "evaluators.2", "what": "evaluator similar", "why": "a service does it"}
+    assert facts["left"][2] == {"where": "evaluators.3", "what": "evaluator similar", "why": "a service does it"}
     assert facts["files"][0] == f"{tmp_path}/two/suite.yaml"
     assert run_command(["import", str(source), "--out", str(tmp_path / "two/suite.yaml")]) == 2

@@ -50,6 +50,25 @@ def test_promptfoo_has_other_scores(tmp_path, score, values):
     assert read(tmp_path / "out", promptfoo([1, 0]), score=score, bounds=None).value.tolist() == values
 
 
+def test_a_score_that_some_tests_have_is_judged_on_these(tmp_path):
+    document = promptfoo([1, 0, 1, None, None, None])
+    rows = document["results"]["results"]
+    rows[1]["namedScores"] = {}
+    for row, asserts in zip(
+        rows[3:], [[{"type": "equals", "metric": "tone"}], [{"type": "equals"}], [{"type": "python"}]], strict=True
+    ):
+        row |= {"namedScores": {}, "testCase": {"assert": [{"type": "assert-set", "assert": asserts}]}}
+    table = read(tmp_path / "out", document, score="tone")
+    assert [item.partition(" [")[0][-1] for item in table.items] == ["0", "2", "3", "5"]
+    assert (table.value[:2].tolist(), table.failed) == (
+        [0.5, 0.5],
+        {2: "request_failed", 3: "request_failed"},
+    )
+    assert table.without == 2
+    with pytest.raises(ConfigError, match="tune: no row has such a score; scores are score, tone"):
+        read(tmp_path / "out", promptfoo([1, 0]), score="tune")
+
+
 def test_promptfoo_writes_lines_too(tmp_path):
     lines = "".join(json.dumps(row) + "\n" for row in promptfoo([1, 0])["results"]["results"])
     table = read(tmp_path / "out", lines)

@@ -7,11 +7,11 @@ Thresholds and rules are those of promptfoo 0.121.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from headgate.registry.importers import beside, values
+from headgate.registry.importers import beside, judged, values
 from headgate.registry.importers.values import NotCarriedError, Setting, Take
 
 
@@ -58,9 +58,30 @@ class Line:
 _LIMIT: Final = frozenset({"threshold"})
 _SQL: Final = "sqlglot parses, and not node-sql-parser: rare statements are judged otherwise"
 _XML: Final = "a document type is refused, and an element may stand there several times"
-_HTML: Final = "other rules tell HTML from text: what is barely HTML may be judged otherwise"
+_HTML: Final = "more is asked of HTML: elements that are closed, or two marks of different kinds in text"
 _LOGPROBS: Final = "it needs log probabilities: `logprobs: true` in the model's params"
 _TOOLS: Final = Line(scorer="tool_call_valid", take=beside.tools, negated=None)
+
+
+_JUDGE: Final = frozenset({"provider"})
+_DIFFERS: Final = "another prompt asks the judge; where none is named, promptfoo's default for OpenAI's key is written"
+_FACTS: Final = Line(scorer="judge", take=judged.factuality, expects="target", options=_JUDGE, differs=_DIFFERS)
+_JUDGED: Final[Mapping[str, Line]] = {
+    "llm-rubric": Line(
+        scorer="judge",
+        take=judged.rubric,
+        expects="target",
+        options=_JUDGE,
+        degree=True,
+        differs=f"{_DIFFERS}; it says yes or no, and no degree",
+    ),
+    "model-graded-closedqa": Line(
+        scorer="judge", take=judged.closed_qa, expects="target", options=_JUDGE, differs=_DIFFERS
+    ),
+    "factuality": _FACTS,
+    "model-graded-factuality": _FACTS,
+}
+"""What a model judges; every answer is judged by it, so that it costs money."""
 
 
 def _contains(**fields: Any) -> Line:
@@ -93,7 +114,7 @@ TABLE: Final[Mapping[str, Line]] = {
     "contains-json": Line(
         scorer="json_valid",
         take=values.schema_inside,
-        differs="JSON is read strictly, lists too, and of several documents the first is judged",
+        differs="JSON is read strictly, lists and bare values are JSON too, and only the first document is judged",
     ),
     "is-sql": Line(scorer="sql_valid", take=beside.database, differs=_SQL),
     "contains-sql": Line(scorer="sql_valid", take=beside.database, fields={"extract": True}, differs=_SQL),
@@ -114,7 +135,7 @@ TABLE: Final[Mapping[str, Line]] = {
         fields={"tokenize": "none", "ignore_case": True},
         options=_LIMIT,
         degree=True,
-        differs="sacrebleu scores higher where no four words in a row are shared, or a text has fewer than four",
+        differs="sacrebleu scores higher where no four words in a row are shared, and joins several references",
     ),
     "gleu": Line(
         scorer="gleu",
@@ -170,11 +191,12 @@ TABLE: Final[Mapping[str, Line]] = {
         degree=True,
         differs="a tool that is called twice counts twice",
     ),
+    **_JUDGED,
 }
 """By promptfoo's type; ``not-`` in front of it negates the scorer."""
 
 _JUDGES: Final = frozenset(
-    {"llm-rubric", "g-eval", "factuality", "model-graded-closedqa", "model-graded-factuality", "answer-relevance"}
+    {"g-eval", "answer-relevance"}
     | {"context-recall", "context-relevance", "context-faithfulness", "conversation-relevance", "select-best"}
     | {"agent-rubric", "search-rubric", "trajectory:goal-success", "pi", "classifier", "moderation"}
 )
@@ -182,6 +204,7 @@ _PROGRAMS: Final = frozenset({"javascript", "python", "ruby", "webhook"})
 _OTHERS: Final = frozenset({"meteor", "guardrails", "max-score"})
 _LOOKS_AROUND: Final = re.compile(r"\(\?[=!<](?![A-Za-z_])|\(\?<[=!]|\\[1-9]|\\k<")
 _PLAIN_TRANSFORMS: Final = frozenset({"output", "output.trim()"})
+_PARSED: Final = re.compile(r"JSON\.parse\(output\)((?:\.[A-Za-z_]\w*)*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +226,15 @@ class Scored:
         The scorer's fields, its type among them.
     value : str or None
         What it expects, rendered for its item; None: nothing.
+    judge : mapping or None
+        The model that judges, but for its id.
     """
 
     kind: str
     line: Line
     fields: Mapping[str, Any]
     value: str | None
+    judge: Mapping[str, Any] | None = None
 
 
 def translate(assertion: Mapping[str, Any], setting: Setting) -> Scored | Refused:
@@ -229,21 +255,35 @@ def _scored(kind: str, assertion: Mapping[str, Any], setting: Setting) -> Scored
     line = TABLE.get(kind.removeprefix("not-"))
     if line is None:
         raise NotCarriedError(_why(kind.removeprefix("not-")))
-    transform = None if setting.transform is None or line.beside else setting.transform.strip()
-    if transform is not None and transform not in _PLAIN_TRANSFORMS:
-        raise NotCarriedError("it judges a transformed output")
+    if kind.startswith("not-") and line.negated is None:
+        raise NotCarriedError("promptfoo takes no notice of its not-")
     taken = line.take(assertion, setting)
-    own = {} if "type" in taken.fields else {"type": line.scorer, **line.fields}
-    fields = {**own, **taken.fields}
-    if transform == "output.trim()" and "strip" in fields:
-        fields["strip"] = True
+    fields = {**({} if "type" in taken.fields else {"type": line.scorer, **line.fields}), **taken.fields}
+    if not line.beside:
+        fields = _transformed(kind, fields, setting.transforms)
     if kind.startswith("not-"):
-        if line.negated is None:
-            raise NotCarriedError("promptfoo takes no notice of its not-")
-        fields |= line.negated
+        fields |= line.negated or {}
+    if fields.get("strip") and taken.value != (taken.value or "").strip():
+        raise NotCarriedError("white space around its value counts")
     if taken.value is not None and not line.per_item and _LOOKS_AROUND.search(taken.value):
         raise NotCarriedError("the pattern looks around or back")
-    return Scored(kind=kind, line=line, fields=fields, value=taken.value)
+    return Scored(kind=kind, line=line, fields=fields, value=taken.value, judge=taken.judge)
+
+
+def _transformed(kind: str, fields: dict[str, Any], transforms: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of the scorer that judges a transformed output: one without white space, or a field of JSON."""
+    others = [one for one in transforms if one not in _PLAIN_TRANSFORMS]
+    if not others:
+        trimmed = "output.trim()" in transforms and "strip" in fields
+        return fields | {"strip": True} if trimmed else fields
+    parsed = _PARSED.fullmatch(others[0])
+    if len(transforms) == 1 and parsed is not None:  # where it throws, promptfoo's test fails, even with `not-`
+        path = parsed[1].removeprefix(".")
+        if not path and (kind == "is-json" or (kind == "equals" and fields["type"] == "json_schema")):
+            return fields
+        if path and "length" not in path.split(".") and kind == "equals" and fields["type"] == "exact_match":
+            return {"type": "json_field", "path": path}
+    raise NotCarriedError("it judges a transformed output")
 
 
 def is_type(name: str) -> bool:

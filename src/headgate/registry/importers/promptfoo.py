@@ -114,7 +114,7 @@ def _add_test(draft: Draft, test: Test, reader: AssertionReader) -> None:
     for key in sorted(set(test.data) - _READ_OF_TESTS):
         draft.leave(f"{test.where}.{key}", f"test option {key}", "a suite has nothing like it")
     options = test.data.get("options") or {}
-    for key in sorted(set(options) - {"transform", "disableVarExpansion"} - _embedded(options)):
+    for key in sorted(set(options) - {"transform", "disableVarExpansion", "provider"}):
         draft.leave(f"{test.where}.options.{key}", f"test option {key}", "a suite has nothing like it")
     for variables in expand(draft, test):
         item = {name: _rendered(draft, test, name, value, variables) for name, value in variables.items()}
@@ -122,12 +122,6 @@ def _add_test(draft: Draft, test: Test, reader: AssertionReader) -> None:
         item |= {name: value for name, value in extra.items() if value is not None and name not in item}
         draft.items.append(item)
         reader.add(test)
-
-
-def _embedded(options: Mapping[str, Any]) -> set[str]:
-    """Return the option that names a provider, where it is one of embeddings alone: a scorer takes it."""
-    provider = options.get("provider")
-    return {"provider"} if isinstance(provider, Mapping) and set(provider) == {"embedding"} else set()
 
 
 def _rendered(draft: Draft, test: Test, name: str, value: Any, variables: Mapping[str, Any]) -> Any:

@@ -51,11 +51,8 @@ def add_models(draft: Draft, providers: Any) -> None:
 
 def _add(draft: Draft, provider: Any, where: str) -> None:
     identifier, options = _parts(provider)
-    kind, _, name = identifier.partition(":")
-    if name.startswith("chat:"):
-        name = name.removeprefix("chat:")
-    known = kind == "openai" or kind in _COMPATIBLE
-    if not known or not name or (kind == "openai" and ":" in name and not name.startswith("ft:")):
+    kind, name = _names(identifier)
+    if not name:
         draft.leave(
             where, f"provider {identifier or provider!r}", "headgate does not speak its API, or it is a program"
         )
@@ -74,6 +71,24 @@ def _add(draft: Draft, provider: Any, where: str) -> None:
         return
     label = str(options.get("label") or name)
     draft.models.append({"id": safe_name(label, "model", taken={one["id"] for one in draft.models}), **model})
+
+
+def judge_model(provider: Any) -> dict[str, Any] | None:
+    """Return the model that a provider names, as one that judges; None where it cannot be carried over whole."""
+    identifier, options = _parts(provider)
+    kind, name = _names(identifier)
+    config = options.get("config") or {}
+    if not name or set(config) - _PARAMS or "{{" in str(config) or "file://" in str(config):
+        return None
+    return {**_address(kind), "model": name, "role": "judge", "params": dict(config)}
+
+
+def _names(identifier: str) -> tuple[str, str]:
+    """Return whose API a provider speaks, and its model; no model where headgate does not speak it."""
+    kind, _, name = identifier.partition(":")
+    name = name.removeprefix("chat:")
+    known = kind in _COMPATIBLE or (kind == "openai" and (":" not in name or name.startswith("ft:")))
+    return kind, name if known else ""
 
 
 def _parts(provider: Any) -> tuple[str, Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -37,6 +38,7 @@ class AssertionReader:
         self._templates: Mapping[str, Any] = config.get("assertionTemplates") or {}
         self._tools = _shared_tools(draft)
         self._asks_openai = any(model.get("provider") == "openai" for model in draft.models)
+        self._asked = _asked(draft)
         self._seen: Counter[str] = Counter()
         self._metrics: defaultdict[str, set[str]] = defaultdict(set)
         self._setting = Setting(variables={})
@@ -49,9 +51,12 @@ class AssertionReader:
             variables=self._draft.items[-1],
             base=self._draft.source.parent,
             tools=self._tools,
-            embeddings=_of_embeddings(options.get("provider")),
+            embeddings=_of_kind(options.get("provider"), "embedding"),
+            judge=_of_kind(options.get("provider"), "text"),
+            own_rubric="rubricPrompt" in options,
+            asked=self._asked,
             asks_openai=self._asks_openai,
-            transform=_transform(options, None),
+            transforms=_transforms(options),
         )
         entries = list(self._resolved(test.where, test.data.get("assert") or []))
         threshold = test.data.get("threshold")
@@ -67,9 +72,8 @@ class AssertionReader:
                 self._draft.note(
                     f"the metric {metric} is several scorers, each for some items: {', '.join(sorted(names))}"
                 )
-        if self._draft.scorers and any(
-            {"tools", "functions"} & set(model.get("params", ())) for model in self._draft.models
-        ):
+        has_tools = any({"tools", "functions"} & set(model.get("params", ())) for model in self._draft.models)
+        if self._draft.scorers and has_tools:
             self._draft.note(
                 "promptfoo judges a tool call as the text of its JSON; scorers of text judge the text alone"
             )
@@ -115,18 +119,22 @@ class AssertionReader:
             self._leave_options(where, one, _READ_OF_SETS | {"threshold", "metric"})
             self._draft.scorers[name].values[len(self._draft.items) - 1] = ""
             return
+        of = "set" if "type" in one else "test"
         for key in sorted(set(one) - _READ_OF_SETS):
-            self._draft.leave(f"{where}.{key}", f"option {key} of a set", _NO_SET if key == "threshold" else _NOTHING)
+            why = _NO_SET if key == "threshold" else _NOTHING
+            self._draft.leave(f"{where}.{key}", f"{of} option {key}", why)
         self._add_each(entries)
 
     def _translated(self, one: Mapping[str, Any]) -> Scored | Refused:
-        return translate(one, replace(self._setting, transform=_transform(one, self._setting.transform)))
+        return translate(one, replace(self._setting, transforms=(*self._setting.transforms, *_transforms(one))))
 
     def _place(self, where: str, one: Mapping[str, Any], scored: Scored, *, gated: bool) -> str:
         """Put what an assertion expects into its scorer, and return the scorer's name."""
         weight = one.get("weight", 1)
         self._leave_options(where, one, _READ | scored.line.options | ({"weight"} if _is_share(weight) else set()))
         fields = {**scored.fields, **({} if weight == 1 or not _is_share(weight) else {"weight": weight})}
+        if scored.judge is not None:
+            fields["model"] = self._judge(scored.judge)
         wanted = ScorerDraft(fields=fields, expects=None if scored.value is None else scored.line.expects, gated=gated)
         metric = self._metric(where, one)
         name = self._name(
@@ -137,6 +145,16 @@ class AssertionReader:
             self._metrics[metric].add(name)
         if scored.line.differs is not None:
             self._draft.note(f"{scored.kind}: {scored.line.differs}")
+        return name
+
+    def _judge(self, model: Mapping[str, Any]) -> str:
+        """Return the id of a judge, which is added if there is none."""
+        models = self._draft.models
+        for there in models:
+            if {key: value for key, value in there.items() if key != "id"} == dict(model):
+                return str(there["id"])
+        name = safe_name(f"judge-{model['model']}", "judge", taken={one["id"] for one in models})
+        models.append({"id": name, **model})
         return name
 
     def _metric(self, where: str, one: Mapping[str, Any]) -> str | None:
@@ -174,18 +192,27 @@ class AssertionReader:
                     return name
 
 
-def _transform(options: Mapping[str, Any], otherwise: str | None) -> str | None:
-    found = options.get("transform", otherwise)
-    return None if found is None else str(found)
+def _transforms(options: Mapping[str, Any]) -> tuple[str, ...]:
+    found = options.get("transform")
+    return () if found is None else (str(found).strip(),)
 
 
-def _of_embeddings(provider: Any) -> Any:
-    """Return the provider that embeds: one may be named for each kind of work."""
-    return provider.get("embedding") if isinstance(provider, Mapping) and "id" not in provider else provider
+def _of_kind(provider: Any, kind: str) -> Any:
+    """Return the provider of a kind of work: one may be named for each."""
+    return provider.get(kind) if isinstance(provider, Mapping) and "id" not in provider else provider
+
+
+def _asked(draft: Draft) -> str:
+    """Return what is asked as a template over columns: the prompt, or of several what their variables hold."""
+    prompts = list(draft.prompts.values())
+    if len(prompts) == 1 and all(isinstance(content, str) for _, content in prompts[0].messages):
+        return "\n".join(str(content) for _, content in prompts[0].messages)
+    names = {name for prompt in prompts for name in prompt.variables or ()}
+    return "\n".join(f"{{{{ {name} }}}}" for name in sorted(names))
 
 
 def _is_share(weight: Any) -> bool:
-    return isinstance(weight, int | float) and not isinstance(weight, bool) and weight >= 0
+    return isinstance(weight, int | float) and not isinstance(weight, bool) and 0 <= weight < math.inf
 
 
 def _shared_tools(draft: Draft) -> list[Any] | None:

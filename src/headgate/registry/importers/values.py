@@ -35,8 +35,14 @@ class Setting:
         The provider of embeddings that the test names; None: promptfoo's own choice.
     asks_openai : bool
         Whether a model is OpenAI's, so that its key is there, and promptfoo's choice of embeddings is known.
-    transform : str or None
-        What is done to the output first.
+    judge : any
+        The provider that judges, as the test names it; None: promptfoo's own choice.
+    own_rubric : bool
+        Whether the test has a prompt of its own for judges.
+    asked : str
+        What was asked, as a template over the item's columns.
+    transforms : tuple of str
+        What is done to the output first, one after another.
     """
 
     variables: Mapping[str, Any]
@@ -44,15 +50,19 @@ class Setting:
     tools: list[Any] | None = None
     embeddings: Any = None
     asks_openai: bool = False
-    transform: str | None = None
+    judge: Any = None
+    own_rubric: bool = False
+    asked: str = ""
+    transforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What a scorer takes over: fields, ``type`` where it is another than the table's, and the value of the item."""
+    """What a scorer takes over: fields, ``type`` where it is another than the table's, the item's value, who judges."""
 
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     value: str | None = None
+    judge: Mapping[str, Any] | None = None
 
 
 Take = Callable[[Mapping[str, Any], Setting], Taken]
@@ -99,6 +109,8 @@ def text_or_json(assertion: Mapping[str, Any], setting: Setting) -> Taken:
     value = assertion.get("value")
     if not isinstance(value, Mapping | list):
         return text(assertion, setting)
+    if not _is_json(value):
+        raise NotCarriedError("its value is no JSON")
     if isinstance(value, list):
         value = [render_plain(one, setting.variables) if isinstance(one, str) else one for one in value]
     return Taken(fields={"type": "json_schema", "schema": {"const": value}})
@@ -153,7 +165,7 @@ def schema(assertion: Mapping[str, Any], setting: Setting) -> Taken:
         return Taken()
     if isinstance(value, str):
         value = _document(value, setting)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or not _is_json(value):
         raise NotCarriedError("its value is no JSON Schema")
     if str(value.get("$schema", _DRAFT_7)).rstrip("#") != _DRAFT_7.rstrip("#"):
         raise NotCarriedError("its schema is of another draft than promptfoo reads")
@@ -189,9 +201,18 @@ def _document(value: str, setting: Setting) -> Any:
         raise NotCarriedError(f"its schema {error.problem}") from error
 
 
+def _is_json(value: Any) -> bool:
+    """Tell whether data of YAML is JSON: infinity is not."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
 def text_of(value: Any, setting: Setting) -> str:
     """Return a value as text, rendered."""
-    if isinstance(value, Mapping | list) or value is None:
+    if isinstance(value, Mapping | list) or value is None or (isinstance(value, float) and not math.isfinite(value)):
         raise NotCarriedError("its value is no text")
     written = column_text(value)
     assert written is not None

@@ -12,6 +12,7 @@ import yaml
 
 from headgate.errors import ConfigError
 from headgate.registry.importers.draft import Draft, Left, ScorerDraft
+from headgate.registry.importers.judged import FILES
 from headgate.registry.load import load_prompts
 from headgate.suite.files import load_suite
 from headgate.suite.items import read_rows
@@ -21,6 +22,9 @@ _MARGIN: Final = 0.05
 _GATES: Final = (
     f"gates hold a run against another one, with a margin of {_MARGIN}: promptfoo and evals have no such thing"
 )
+_ASKING: Final = frozenset({"embedding_similarity", "judge"})
+"""Scorers that cost money: of an item that expects nothing they ask nothing."""
+
 _FAILED: Final = "an answer that is empty or refused has the worst score, whatever a scorer of text asks for"
 
 
@@ -86,6 +90,10 @@ def _files(draft: Draft, name: str) -> dict[str, str]:
         name: _comments(draft) + yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=120),
         "items.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
         **dict(prompts.values()),
+        **{
+            path: FILES[path]
+            for path in sorted({one["prompt"] for one in scorers if one["type"] == "judge" and "prompt" in one})
+        },
     }
 
 
@@ -145,11 +153,13 @@ def _expectation(name: str, scorer: ScorerDraft, columns: list[dict[str, Any]], 
     if scorer.expects is None:
         return {}
     values = set(scorer.values.values())
-    if len(values) == 1 and (scorer.expects != "target" or not set("{}") & set(*values)):
+    is_partial = scorer.fields["type"] in _ASKING and len(scorer.values) < len(columns)
+    if len(values) == 1 and not is_partial and (scorer.expects != "target" or not set("{}") & set(*values)):
         return {scorer.expects: values.pop()}
     column = _column(f"expect_{name}", taken)
+    nothing = None if scorer.fields["type"] in _ASKING else ""
     for number, row in enumerate(columns):
-        row[column] = scorer.values.get(number, "")
+        row[column] = scorer.values.get(number, nothing)
     return {scorer.expects: f"{{{{ {column} }}}}"}
 
 

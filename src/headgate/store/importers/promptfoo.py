@@ -20,6 +20,9 @@ from headgate.suite.records import read_jsonl
 _FAILED: Final = 2
 """``failureReason`` of a request that failed; 1 is an assertion that did, 0 is none."""
 
+_NAMING: Final = {"javascript", "python", "ruby", "webhook"}
+"""Assertions that name scores as they run."""
+
 _OF_THE_RUN: Final = {"_conversation", "sessionId"}
 _LONGEST_ID: Final = 80
 
@@ -37,21 +40,21 @@ def is_result(data: Mapping[str, Any]) -> bool:
     return "promptIdx" in data and "testIdx" in data
 
 
-def read_results(path: Path, _: Collection[str] = ()) -> Iterator[Row]:
+def read_results(path: Path, wanted: Collection[str] = ()) -> Iterator[Row]:
     """Read the results of a JSON document, which is in memory whole."""
     data = read_json(path)
     if not is_results(data):
         raise ConfigError("holds no results of promptfoo", file=path, field="results.results")
     found = data["results"]
-    return _rows(enumerate(found["results"] if isinstance(found, dict) else found, 1))
+    return _rows(enumerate(found["results"] if isinstance(found, dict) else found, 1), wanted)
 
 
-def read_result_lines(path: Path, _: Collection[str] = ()) -> Iterator[Row]:
+def read_result_lines(path: Path, wanted: Collection[str] = ()) -> Iterator[Row]:
     """Read the results of JSON lines."""
-    return _rows(read_jsonl(path, decode_json))
+    return _rows(read_jsonl(path, decode_json), wanted)
 
 
-def _rows(results: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[Row]:
+def _rows(results: Iterable[tuple[int | None, dict[str, Any]]], wanted: Collection[str]) -> Iterator[Row]:
     drawn: Counter[tuple[str, str, str]] = Counter()
     for line, result in results:
         item, content = _item(result)
@@ -71,7 +74,9 @@ def _rows(results: Iterable[tuple[int | None, dict[str, Any]]]) -> Iterator[Row]
             "vars": result.get("vars"),
         }
         failed = "request_failed" if _has_failed(result) else None
-        yield Row(line, columns, ("score", *named), prompt=prompt, model=model, failed=failed, content=content)
+        asked = _asked(result, wanted if failed else ())
+        metrics = tuple(dict.fromkeys(("score", *named, *asked)))
+        yield Row(line, columns, metrics, prompt=prompt, model=model, failed=failed, content=content)
 
 
 def _item(result: Mapping[str, Any]) -> tuple[str, str]:
@@ -82,6 +87,24 @@ def _item(result: Mapping[str, Any]) -> tuple[str, str]:
     shown = " ".join(f"{name}={value}" for name, value in variables.items()) or f"test {result.get('testIdx', 0)}"
     short = shown if len(shown) <= _LONGEST_ID else shown[:_LONGEST_ID] + "..."
     return f"{short} [{content[:8]}]", content
+
+
+def _asked(result: Mapping[str, Any], unsure: Collection[str]) -> Iterator[str]:
+    """Yield the named scores that a test asks for; where it may ask for others, what one is unsure of too."""
+    test = result.get("testCase")
+    if test is None:
+        yield from unsure
+    waiting = list((test or {}).get("assert") or [])
+    while waiting:
+        assertion = waiting.pop()
+        if not isinstance(assertion, Mapping):
+            continue
+        waiting += assertion.get("assert") or []
+        metric = assertion.get("metric")
+        if isinstance(metric, str):
+            yield metric
+        if str(assertion.get("type")).removeprefix("not-") in _NAMING or "{{" in str(metric):
+            yield from unsure
 
 
 def _named(value: Any, second: str) -> str:

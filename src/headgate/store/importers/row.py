@@ -52,12 +52,15 @@ class Format(NamedTuple):
         Column that tells repeats apart, where the format has one.
     texts : bool
         Whether every value is text, numbers included.
+    partial : bool
+        Whether a score may be one that some items have and others do not: a row without it is none of its rows.
     """
 
     name: str
     read: Callable[[Path, Collection[str]], Iterator[Row]]
     seed: str | None = None
     texts: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

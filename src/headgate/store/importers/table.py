@@ -34,6 +34,8 @@ class ScoreTable:
         Prompt and model of each cell, by number.
     seeds : int
         Repeats of the item that has most.
+    without : int
+        Rows that were left out, as their items have no such score.
     item, seed, cell : ndarray of int64, shape (n_rows,)
         What a row is of; seeds count from 1 in the order of their labels' first rows.
     value : ndarray of float64, shape (n_rows,)
@@ -50,6 +52,7 @@ class ScoreTable:
     clusters: list[str | None]
     cells: list[tuple[str, str]]
     seeds: int
+    without: int
     item: NDArray[np.int64]
     seed: NDArray[np.int64]
     cell: NDArray[np.int64]
@@ -71,13 +74,17 @@ class Reading:
         self._value = array("d")
         self._failed: dict[int, str] = {}
         self._is_bool: bool | None = None
-        self._read = 0
+        self._read, self._without = 0, 0
+        self._known: dict[str, None] = {}
 
     def add(self, row: Row) -> None:
         """Take a row, if it is wanted."""
         self._read += 1
         line = self._read if row.line is None else row.line
         if any(self._text(row, name, line) != value for name, value in self._columns.where.items()):
+            return
+        if self._format.partial and self._is_without(row):
+            self._without += 1
             return
         value = None if row.failed is not None else self._score(row, line)
         if row.failed is not None:
@@ -87,6 +94,13 @@ class Reading:
         self._cell.append(self._cells.setdefault((row.prompt, row.model), len(self._cells)))
         self._value.append(math.nan if value is None else value)
         self._line.append(line)
+
+    def _is_without(self, row: Row) -> bool:
+        """Tell whether the item of a row has no such score: it neither stands there nor was asked for."""
+        name = self._columns.score
+        assert name is not None
+        self._known |= dict.fromkeys(row.metrics)
+        return name not in row.metrics and lookup(row.columns, name) is ABSENT
 
     def _column(self, row: Row, name: str, line: int) -> Any:
         value = lookup(row.columns, name)
@@ -156,6 +170,9 @@ class Reading:
 
     def table(self) -> ScoreTable:
         """Return what was read."""
+        if not self._item and self._without:
+            mend = f"scores are {', '.join(self._known)}"
+            raise ConfigError("no row has such a score", file=self._path, field=self._columns.score, mend=mend)
         if not self._item:
             where = dict(self._columns.where)
             raise ConfigError("no row has these values", file=self._path, field="--where", value=where)
@@ -174,6 +191,7 @@ class Reading:
             item=item,
             seed=seed,
             cell=cell,
+            without=self._without,
             value=np.frombuffer(self._value, np.float64),
             failed=self._failed,
         )
