@@ -21,6 +21,8 @@ sample: 0.1
 min_units: 200
 scorers:
   - {name: correct, type: exact_match}
+  - {name: kind, type: judge, kind: closed_qa, model: grader}
+judges: {models: [{id: grader, provider: simulated, role: judge}], share: 0.5}
 gates:
   - {metric: correct, margin: 0.02}
   - {metric: refusal_rate, margin: 0.01}

@@ -13,6 +13,7 @@ from headgate.store.costs import sum_costs
 from headgate.store.run import RunStore
 from headgate.suite.model import Model, Suite
 from headgate.suite.prompts import Prompt
+from headgate.suite.scorers import Evaluator
 
 
 def cap_suite(suite: Suite, *, max_cost_usd: float | None) -> Suite:
@@ -54,8 +55,11 @@ def check_cap(
     caps = [name for name in ("max_cost_usd", "max_tokens") if getattr(suite.budget, name) is not None]
     if not caps:
         return
+    free = {scorer.model for scorer in suite.scorers if isinstance(scorer, Evaluator)}
     for index, model in enumerate(suite.models):
-        asked = prompts if model.role == "tested" else (judges or {}).get(model.id, ())
+        asked = prompts if model.role == "tested" else [*(judges or {}).get(model.id, ())]
+        if model.id in free:  # what an evaluator asks is known when it asks
+            asked = [*asked, Prompt(name="of its evaluators", messages=())]
         told = (found for place in model.places for found in _unbounded(place, asked, prices.get(place.id), caps))
         for field, problem, mend in told:
             raise ConfigError(

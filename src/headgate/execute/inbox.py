@@ -21,12 +21,12 @@ class Inbox(JobQueue):
     def __init__(self, *, capacity: int) -> None:
         self._arrived: deque[Job] = deque()
         super().__init__(self, capacity=capacity)
-        self._open = 1  # one that is never done: there may always be more
+        self._family.open = 1  # one that is never done: there may always be more
 
     def put(self, job: Job) -> None:
         """Let a job be attempted."""
         self._arrived.append(job)
-        self._exhausted = False
+        self.exhausted = False
         self._wake()
 
     def __iter__(self) -> Self:

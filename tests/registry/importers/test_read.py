@@ -84,7 +84,7 @@ def test_lines_of_evals_are_items_of_one_prompt(tmp_path):
         ("a.jsonl", '{"a": 1}\n', "suite.yaml", "is of no kind that is imported"),
         ("a.jsonl", "broken\n", "suite.yaml", "is of no kind that is imported"),
         ("a.yaml", "a: [", "suite.yaml", ":1: is not YAML"),
-        ("a.yaml", "prompts: [x]\ntests: [{}]", "suite.json", "--out: '.*suite.json' is no YAML file"),
+        ("a.yaml", "prompts: [x]\ntests: [{}]", "suite.json", r"--out: .* is no YAML file; end it with \.yaml"),
         ("absent.yaml", None, "suite.yaml", "there is no such file"),
         ("a.jsonl", '{"input": "x", "ideal": "y"}\n{"input": \n', "suite.yaml", ":2: .* is not JSON"),
     ],

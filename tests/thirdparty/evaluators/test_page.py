@@ -61,7 +61,8 @@ def test_every_framework_has_an_example():
 def test_an_example_is_a_suite(section):
     declared = yaml.safe_load(block(section, "yaml"))
     judge = {"id": "judge-small", "role": "judge", "provider": "openai"}
-    models = declared.get("models") or [{"id": "small", "provider": "openai"}, judge]
+    asks = any("model" in scorer for scorer in declared["scorers"])
+    models = declared.get("models") or [{"id": "small", "provider": "openai"}, *([judge] if asks else [])]
     fields = {"name": "page", "items": [{"q": 1}], "prompts": {"p": "{{ q }}"}, "models": models}
     suite = hg.Suite(**fields, scorers=declared["scorers"], lanes=declared.get("lanes", []))
     assert {scorer.type for scorer in suite.scorers} == {"evaluator"}

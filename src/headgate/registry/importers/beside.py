@@ -90,7 +90,10 @@ def database(assertion: Mapping[str, Any], _: Setting) -> Taken:
         raise NotCarriedError(f"no parser knows the dialect {kind}")
     if value.get("allowedColumns"):
         raise NotCarriedError("it lists columns that are allowed")
-    allowed = [_allowed(entry) for entry in value.get("allowedTables") or []]
+    tables = value.get("allowedTables") or []
+    if not isinstance(tables, list):
+        raise NotCarriedError("its allowedTables are no list")
+    allowed = [_allowed(entry) for entry in tables]
     if len({statements for statements, _ in allowed}) > 1:
         raise NotCarriedError("it allows other statements on other tables")
     fields: dict[str, Any] = {"dialect": _DIALECTS[kind.lower()]}
