@@ -45,7 +45,7 @@ def outcomes(rng, *, runs, n, p, drop, gates):
     return {word: words.count(word) / runs for word in ("pass", "fail", "inconclusive")}, float(np.mean(used))
 
 
-@pytest.mark.parametrize("runs", [60, pytest.param(1500, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
+@pytest.mark.parametrize("runs", [40, pytest.param(1500, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
 @pytest.mark.parametrize("rows", [1, 3])
 def test_both_promises_hold_over_all_looks(runs, rows):
     """Rows share alpha: with three of them, a false block of any must be as rare as with one."""
@@ -105,7 +105,7 @@ def watch_seeds(one, candidate, baseline):
     return one.verdict(run, None)
 
 
-@pytest.mark.parametrize("runs", [60, pytest.param(1500, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
+@pytest.mark.parametrize("runs", [40, pytest.param(1500, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])])
 @pytest.mark.parametrize("spread", [0.0, 1.6])
 def test_both_promises_hold_over_looks_at_more_seeds(runs, spread):
     """Whether a row goes on is decided by what was seen of it; that it stops short spends nothing."""

@@ -24,7 +24,7 @@ from headgate.plan import Job
 from headgate.prices import find_prices
 from headgate.result import Result
 from headgate.suite.model import Model
-from headgate.suite.prompts import Prompt
+from headgate.suite.prompts import MessagePart, Prompt
 from virtual_clock import throughout
 
 ANSWER = Answer(output="x")
@@ -80,6 +80,13 @@ def test_jobs_go_only_where_what_they_need_is_offered():
     route = a_route(routed(places), prompts=[PROMPT, wants])
     assert names(route) == ["plain", "able"]
     assert [place.name for place in route.order(0, "wants")] == ["able"]
+
+
+def test_an_image_goes_only_where_images_are_looked_at():
+    places = [{"name": "blind", "capabilities": []}, {"name": "seeing", "capabilities": ["images"]}]
+    looks = Prompt(name="looks", messages=(("user", (MessagePart("image", "{{ q }}"),)),))
+    route = a_route(routed(places), prompts=[looks])
+    assert [place.name for place in route.order(0, "looks")] == ["seeing"]
 
 
 def test_a_need_that_no_endpoint_meets_is_refused_by_name():

@@ -39,7 +39,7 @@ def import_suite(source: RunPath, out: RunPath) -> Imported:
     ... prompts: ["Say {{word}} in French"]
     ... providers: [openai:gpt-5-mini]
     ... tests:
-    ...   - {vars: {word: hello}, assert: [{type: icontains, value: bonjour}, {type: llm-rubric, value: is polite}]}
+    ...   - {vars: {word: hello}, assert: [{type: icontains, value: bonjour}, {type: webhook, value: 'http://h'}]}
     ... '''
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     source = pathlib.Path(folder, "promptfooconfig.yaml")
@@ -49,7 +49,7 @@ def import_suite(source: RunPath, out: RunPath) -> Imported:
     >>> suite.models[0].name, [scorer.name for scorer in suite.scorers]
     ('gpt-5-mini', ['icontains'])
     >>> made.left
-    [Left(where='tests.0.assert.1', what='assertion llm-rubric', why='it is judged by a model')]
+    [Left(where='tests.0.assert.1', what='assertion webhook', why='it is a program')]
     """
     from headgate.registry.importers.read import import_suite
 

@@ -80,5 +80,5 @@ def mark_redrawn(metadata_json: str | None) -> str:
     >>> mark_redrawn(None), mark_redrawn('{"x-litellm-model-id":"eu"}')
     ('{"redrawn":true}', '{"redrawn":true,"x-litellm-model-id":"eu"}')
     """
-    rest = "" if metadata_json in {None, "{}"} else f",{metadata_json[1:-1]}"
+    rest = "" if metadata_json is None or metadata_json == "{}" else f",{metadata_json[1:-1]}"
     return f"{REDRAWN_MARK}{rest}}}"

@@ -262,8 +262,10 @@ def needed(params: Mapping[str, Any], prompt: Prompt) -> frozenset[Capability]:
     >>> sorted(needed({"logprobs": True, "tools": []}, Prompt(name="p", messages=(("user", "?"),))))
     ['logprobs']
     """
-    asked = {need for name, need in _NEEDS.items() if params.get(name)}
-    return frozenset(asked | ({"images"} if any("image_url" in source for _, source in prompt.messages) else set()))
+    asked: set[Capability] = {need for name, need in _NEEDS.items() if params.get(name)}
+    if prompt.has_images:
+        asked.add("images")
+    return frozenset(asked)
 
 
 def _place(endpoint: Endpoint, placed: Model, price: ModelPrice | None) -> Place:

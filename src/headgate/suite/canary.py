@@ -136,7 +136,7 @@ class Canary(Declaration):
             prompts={},
             models=self.models,
             lanes=[] if self.judges is None else self.judges.lanes,
-            budget=Budget(max_cost_usd=max_cost_usd, max_minutes=None),
+            budget=Budget.model_validate({"max_cost_usd": max_cost_usd}),
         )
         if self._document is not None:
             made._stand_in(self._document)  # noqa: SLF001  # what it names lies where the canary's file does

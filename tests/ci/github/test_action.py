@@ -465,24 +465,20 @@ def compared_with(workspace):
     return None if verdict["baseline"] is None else verdict["baseline"]["run"]
 
 
-def test_the_store_that_finds_by_content_comes_first(job, workspace):
-    main = job(event_name="push", event={})
-    assert run(main, command="run", run="runs/baseline").exit_code == 0
-    ran = run(main, command="refresh", run="runs/refreshed", store="baselines")
-    assert (ran.exit_code, ran.names, ran.outputs["verdict"]) == (0, ["Evaluate"], ""), ran.log
-    ran = run(job(), store="baselines", baseline="runs/baseline", comment="never")
-    assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
-    (stored,) = (workspace / "baselines" / "entries").glob("*/*")
-    assert stored.name in json.loads((workspace / "runs" / "headgate" / "baseline.json").read_text())["id"]
-
-
-def test_a_store_that_has_it_is_not_asked_again(job, workspace):
+def test_the_store_that_finds_by_content_comes_first_and_is_asked_once(job, workspace):
     main = job(event_name="push", event={})
     for number in (1, 2):
         ran = run(main, command="refresh", run=f"runs/refreshed-{number}", store="baselines")
-        assert ran.exit_code == 0, ran.log
-    assert len(list((workspace / "baselines" / "entries").glob("*/*"))) == 1
+        assert (ran.exit_code, ran.names, ran.outputs["verdict"]) == (0, ["Evaluate"], ""), ran.log
+    (stored,) = (workspace / "baselines" / "entries").glob("*/*")
     assert not (workspace / "runs" / "refreshed-2").exists()
+    ran = run(job(), store="baselines", baseline="runs/refreshed-1", comment="never")
+    assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
+    assert stored.name in json.loads((workspace / "runs" / "headgate" / "baseline.json").read_text())["id"]
+    named = {"args": "--store=baselines", "comment": "never", "run": "runs/named"}
+    assert run(job(), baseline="baseline:main", **named).outputs["verdict"] == "pass"
+    ran = run(job(), baseline="baseline:release-9", **named | {"run": "runs/unknown"})
+    assert (ran.exit_code, ran.outputs["verdict"]) == (3, "none"), ran.log
 
 
 def test_where_the_store_has_nothing_that_fits_the_directory_is_next(job, workspace):
@@ -492,12 +488,3 @@ def test_where_the_store_has_nothing_that_fits_the_directory_is_next(job, worksp
     assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
     assert "no baseline has key" in ran.log
     assert compared_with(workspace) == "runs/baseline"
-
-
-def test_a_stored_baseline_may_be_named(job):
-    main = job(event_name="push", event={})
-    assert run(main, command="refresh", run="runs/refreshed", store="baselines").exit_code == 0
-    elsewhere = {"baseline": "baseline:main", "args": "--store=baselines", "comment": "never"}
-    assert run(job(), **elsewhere).outputs["verdict"] == "pass"
-    ran = run(job(), **elsewhere | {"baseline": "baseline:release-9"})
-    assert (ran.exit_code, ran.outputs["verdict"]) == (3, "none"), ran.log
