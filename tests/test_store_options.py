@@ -208,3 +208,9 @@ def test_patterns_that_cannot_be_meant(pattern, said):
     with pytest.raises(ConfigError) as caught:
         declare(redact=[pattern])
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("store", [{"outputs": "hash"}, {"redact": [MAIL]}], ids=["hash", "redact"])
+def test_a_cache_that_would_keep_them_is_refused(tmp_path, store):
+    with pytest.raises(ConfigError, match="store: says that outputs are not kept as they are; leave --cache out"):
+        hg.run(declare(**store), out=tmp_path / "run", cache="write")

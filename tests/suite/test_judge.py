@@ -37,13 +37,18 @@ def test_a_model_without_a_role_is_under_test_and_its_identity_is_what_it_was():
         ({"scorer": {"model": None, "models": ["j", "x"]}}, r"scorers\.0\.models\.1: 'x' is no judge"),
         ({"scorers": []}, r"models\.1\.role: 'j' judges nothing"),
         ({"models": MODELS[1:]}, "models: are all judges"),
+        ({"store": {"outputs": "drop"}}, r"store\.outputs: 'drop' cannot be with judges"),
+        (
+            {"models": [MODELS[0], MODELS[1] | {"endpoints": [{"name": "a"}, {"name": "b"}]}]},
+            "a judge has no `endpoints`",
+        ),
         (
             {"compare": {"baseline": {"model": "m"}, "candidate": {"model": "j"}}},
             r"compare\.candidate\.model: 'j' is not declared",
         ),
         ({"scorer": {"kind": "pairwise", "rubric": None}}, "compares two arms, and the suite declares no `compare`"),
     ],
-    ids=["tested", "unknown", "panel", "unused", "alone", "arm", "pair"],
+    ids=["tested", "unknown", "panel", "unused", "alone", "sealed", "endpoints", "arm", "pair"],
 )
 def test_what_does_not_fit_together_is_told(changes, said):
     with pytest.raises(ConfigError, match=said):

@@ -494,7 +494,7 @@ def _redacted(endpoints: Mapping[str, Endpoint], patterns: Sequence[str]) -> Map
 def _check_cache(suite: Suite, cache: CacheOptions) -> None:
     """Refuse a cache, which holds answers as they are, where the suite does not want them kept."""
     if cache.mode != "off" and (suite.store.redact or suite.store.outputs != "keep"):
-        said, mend = "says that outputs are not kept as they are, and a cache would keep them", "leave --cache out"
+        said, mend = "says that outputs are not kept as they are", "leave --cache out: it would keep them"
         raise ConfigError(said, file=suite.file, field="store", mend=mend)
 
 
