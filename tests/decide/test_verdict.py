@@ -84,6 +84,7 @@ def test_the_document_has_these_fields():
         "against",
         "seed_share",
         "judge_share",
+        "endpoint_share",
         "n_labels",
         "estimate",
         "low",

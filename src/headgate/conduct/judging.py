@@ -43,6 +43,7 @@ _RESULTS = (
     "cost_usd",
     "output_tokens",
     "served_model",
+    "endpoint",
     "substitute",
     "cache_hit",
     "metadata_json",

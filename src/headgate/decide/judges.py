@@ -168,18 +168,24 @@ def shares(variances: Sequence[float | None], *, se: float, n_items: int, seeds:
     return min(sum(one / k for one, k in zip(known, seeds, strict=True)) / n_items / se**2, 1.0)
 
 
-def most_useful(judge_share: float | None, seed_share: float | None) -> str | None:
-    """Return what takes most of the variance away: items, seeds, or grades; None where nothing is known of the judges.
+def most_useful(judge_share: float | None, seed_share: float | None, endpoint_share: float | None = None) -> str | None:
+    """Return what takes most of the variance away: items, seeds, grades, or one endpoint in place of several.
 
-    The share of seeds holds that of the judges, where there are several seeds: each answer is graded for itself.
+    None where neither judges nor endpoints are known to have a part. The share of seeds holds that of the judges, where
+    there are several seeds: each answer is graded for itself. That of the endpoints is a share of what the items vary.
 
     Examples
     --------
     >>> most_useful(0.1, 0.3), most_useful(0.1, 0.8), most_useful(0.6, 0.7), most_useful(None, 0.9)
     ('items', 'seeds', 'grades', None)
+    >>> most_useful(None, 0.1, 0.7), most_useful(None, None, 0.2)
+    ('endpoints', 'items')
     """
-    if judge_share is None:
+    if judge_share is None and endpoint_share is None:
         return None
-    seeds = max((seed_share or judge_share) - judge_share, 0.0)
-    parts = {"items": 1 - judge_share - seeds, "seeds": seeds, "grades": judge_share}
+    grades = judge_share or 0.0
+    seeds = max((seed_share or grades) - grades, 0.0)
+    items = 1 - grades - seeds
+    endpoints = items * (endpoint_share or 0.0)
+    parts = {"items": items - endpoints, "seeds": seeds, "grades": grades, "endpoints": endpoints}
     return max(parts, key=lambda name: parts[name])

@@ -27,6 +27,7 @@ _OPEN: Final = "{estimate:.4g}, between {low:.4g} and {high:.4g}, decides nothin
 _SPEND: Final = {
     "items": "what differs most is the items: more of them tell most",
     "seeds": "what differs most is the seeds: more of them tell most",
+    "endpoints": "what differs most is the endpoints: ask one of them alone",
     "grades": "what differs most is the judge's own grades: more repeats, or a larger panel, tell most",
 }
 

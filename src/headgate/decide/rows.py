@@ -21,6 +21,7 @@ from headgate.decide.tables import Items, items_of
 from headgate.decide.tolerance import occurrences
 from headgate.decide.verdict import MetricRow, Word
 from headgate.errors import ConfigError, StatisticsError
+from headgate.stats import between_share
 from headgate.suite.model import Gate, Judge, Policy, Scorer
 
 RELATIVE: Final = frozenset({"margin", "max_ratio"})
@@ -93,10 +94,13 @@ class Bench:
             *([] if other is None or match.baseline is None else [(other, match.baseline)]),
         ]
         judge_share = self._judge_share(gate, ruling, items, runs)
-        reason = reason_of(gate, ruling, items=items, absent=absent, spend=most_useful(judge_share, ruling.seed_share))
+        endpoint_share = _endpoint_share(items)
+        spend = most_useful(judge_share, ruling.seed_share, endpoint_share)
+        reason = reason_of(gate, ruling, items=items, absent=absent, spend=spend)
         row = _row(gate, match, alpha=self.alpha, verdict=ruling.verdict, reason=reason, items=items, ruling=ruling)
         n_labels = items.n_labels if calibrated == CALIBRATED else 0
-        return Judged(row=replace_row(row, judge_share=judge_share, n_labels=n_labels), ruling=ruling)
+        parts = {"judge_share": judge_share, "endpoint_share": endpoint_share}
+        return Judged(row=replace_row(row, **parts, n_labels=n_labels), ruling=ruling)
 
     def _judge_share(
         self, gate: Gate, ruling: Ruling, items: Items, runs: Sequence[tuple[RunFacts, Cell]]
@@ -126,6 +130,15 @@ class Bench:
         share = found.seen / found.items
         seen = {"estimate": share, "low": low, "high": high, "candidate_mean": share, "n_items": found.items}
         return Judged(row=replace_row(row, **seen, n_jobs=found.jobs, method="Clopper-Pearson"), ruling=None)
+
+
+def _endpoint_share(items: Items) -> float | None:
+    """Return the share of the items' variance that is between the endpoints that served them."""
+    if items.endpoint is None:
+        return None
+    values = items.candidate.seen if items.baseline is None else items.candidate.seen - items.baseline.seen
+    known = np.isfinite(values) & (items.endpoint >= 0)
+    return between_share(values[known], items.endpoint[known])
 
 
 def _scores_alike(items: Items) -> bool:

@@ -82,11 +82,20 @@ class ArmItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Items:
-    """Both arms on the items they share; ``cluster`` is None where the items are independent."""
+    """Both arms on the items they share.
+
+    Attributes
+    ----------
+    cluster : array of int, optional
+        None where the items are independent.
+    endpoint : array of int, optional
+        Which endpoint served each item's candidate, -1 where it was several; None where one served all.
+    """
 
     candidate: ArmItems
     baseline: ArmItems | None
     cluster: Ints | None
+    endpoint: Ints | None = None
 
     @property
     def n_items(self) -> int:
@@ -145,6 +154,7 @@ def items_of(
         candidate=found[0],
         baseline=found[1] if len(found) > 1 else None,
         cluster=_clusters(cell_rows(candidate.results, cells[0], "item_id", "cluster"), shared),
+        endpoint=_endpoints(candidate, cells[0], shared),
     )
 
 
@@ -316,6 +326,25 @@ def _clusters(rows: pl.DataFrame, shared: NDArray[np.bool_]) -> Ints | None:
     place = np.zeros(shared.size, np.int64)
     place[numbers] = np.arange(numbers.size)
     return number_clusters(rows[place[shared]])
+
+
+def _endpoints(facts: RunFacts, cell: Cell, shared: NDArray[np.bool_]) -> Ints | None:
+    """Return the number of the endpoint that served each item; None where one served all, or it is not known."""
+    import polars as pl
+
+    if "endpoint" not in facts.results.columns:
+        return None
+    code = pl.col("endpoint").rank("dense").cast(pl.Int64).alias("code")
+    rows = cell_rows(facts.results, cell, "item_id", code)
+    codes = rows["code"].to_numpy()
+    if codes.size == 0 or codes.min() == codes.max():
+        return None
+    numbers = item_numbers(rows)
+    low, high = np.full(shared.size, codes.max()), np.full(shared.size, -1)
+    np.minimum.at(low, numbers, codes)
+    np.maximum.at(high, numbers, codes)
+    found: Ints = np.where(low == high, low, -1)[shared]
+    return found
 
 
 def number_clusters(items: pl.DataFrame) -> Ints:

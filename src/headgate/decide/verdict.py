@@ -62,6 +62,9 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     judge_share : float or None
         Share of the estimate's variance that is its judges' own, which more grades of each answer take away; where
         there are several seeds, it is a part of theirs. Null where each answer has one grade.
+    endpoint_share : float or None
+        Share of the variance of the items (of their differences, where arms are compared) that is between the endpoints
+        that served them: more items take it away only as far as they meet more endpoints. Null where one served all.
     n_labels : int
         Items whose labels by humans correct the judge.
     """
@@ -91,6 +94,7 @@ class MetricRow(_Finite, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flags: list[str]
     reason: str
     judge_share: float | None = None
+    endpoint_share: float | None = None
     n_labels: int = 0
 
 

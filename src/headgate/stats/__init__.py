@@ -13,6 +13,7 @@ from headgate.stats.evalues import RateTest, log_e_threshold, merge_log_e
 from headgate.stats.families import Family, max_t
 from headgate.stats.fisher import fisher_exact
 from headgate.stats.futility import conditional_power, curtailed, futile
+from headgate.stats.groups import between_share
 from headgate.stats.intervals import clopper_pearson, mean_interval, wilson
 from headgate.stats.items import item_means
 from headgate.stats.multiplicity import benjamini_hochberg, discoveries, holm
@@ -80,6 +81,7 @@ __all__ = [
     "VarianceComponents",
     "adaptive_limit",
     "benjamini_hochberg",
+    "between_share",
     "binary_power_curve",
     "bootstrap_mean",
     "bootstrap_quantile",
