@@ -104,6 +104,7 @@ def _listen(host: str, port: int) -> socket.socket:
         try:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listening.bind(address)
+            listening.listen()  # who reads the address may come before the server is up, and waits
         except OSError:
             listening.close()
             raise
