@@ -98,7 +98,8 @@ def outputs(session: nox.Session) -> None:
 def inspect(session: nox.Session) -> None:
     """Read our logs with Inspect's own package, and its logs with ours."""
     session.install("-e", ".", *groups("tests"), "inspect_ai>=0.3.280")
-    session.run("pytest", "tests/thirdparty/test_inspect.py", "-m", "slow", *session.posargs)
+    theirs = ("-W", "ignore::ResourceWarning")  # streams that Inspect leaves open
+    session.run("pytest", "tests/thirdparty/test_inspect.py", "-m", "slow", *theirs, *session.posargs)
 
 
 @nox.session
