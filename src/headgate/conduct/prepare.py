@@ -201,9 +201,8 @@ def prepare_scoring(suite: Suite, run: Path) -> Prepared:
     """
     scorers = bind_scorers(suite, keys=True)
     asked = judge_prompts(scorer.judge for scorer in scorers)
-    judges = [model for model in suite.models if model.role == "judge"]
-    alone = suite.model_copy(update={"models": judges})
-    for model in judges:
+    alone = suite.model_copy(update={"models": suite.judges})
+    for model in suite.judges:
         _check_model(suite, model, asked.get(model.id, ()), None)
     calls, prices = dict(resolve_calls(alone)), find_judge_prices(suite)
     check_cap(alone, (), prices, judges=asked)
@@ -224,7 +223,7 @@ def prepare_scoring(suite: Suite, run: Path) -> Prepared:
 
 def find_judge_prices(suite: Suite) -> dict[str, ModelPrice | None]:
     """Return what the tokens of each judge cost today: every run of a judge keeps its own."""
-    return find_prices(model for model in suite.models if model.role == "judge")
+    return find_prices(suite.judges)
 
 
 def _check_prices(suite: Suite, stored: Mapping[str, ModelPrice | None]) -> None:

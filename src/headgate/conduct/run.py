@@ -451,8 +451,8 @@ def _shard(prepared: Prepared) -> Shard:
 
 async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
     """Open endpoints and lanes: one pool of workers per lane, each without jobs so far."""
-    suite, judges = prepared.suite, [model for model in prepared.suite.models if model.role == "judge"]
-    asked = (*prepared.plan.models, *judges)
+    suite = prepared.suite
+    asked = (*prepared.plan.models, *suite.judges)
     places = {place.id: place for model in asked for place in model.places}
     lanes = [lane for lane in declared_lanes(suite) if any(name in places for name in lane.models)]
     lanes = [_shard(prepared).split_lane(lane) for lane in lanes]

@@ -25,7 +25,7 @@ from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, Pas
 from headgate.suite.scorers.evaluator import Evaluator, evaluator_problems
 from headgate.suite.scorers.judge import Judge, judge_problems
 from headgate.suite.scorers.names import scorer_problems
-from headgate.suite.secret import REFERENCES, SECRET_REFERENCE, check_reference
+from headgate.suite.secret import REFERENCES, SECRET_REFERENCE, check_params, check_reference
 
 __all__ = [
     "BUILTIN_METRICS",
@@ -280,10 +280,7 @@ class Model(Part):
     @field_validator("params")
     @classmethod
     def _no_secret(cls, value: dict[str, Any]) -> dict[str, Any]:
-        # Parameters stand in the manifest as they are.
-        if any(name.lower() in {"api_key", "authorization"} for name in value):
-            raise ValueError("a key is no parameter: give a reference in `api_key` of the model")
-        return value
+        return check_params(value, of="model")
 
     @field_validator("api_key")
     @classmethod
@@ -640,6 +637,11 @@ class Suite(Declaration):
     def tested(self) -> list[Model]:
         """The models under test: all but the judges."""
         return [model for model in self.models if model.role == "tested"]
+
+    @property
+    def judges(self) -> list[Model]:
+        """The models that grade answers."""
+        return [model for model in self.models if model.role == "judge"]
 
     @field_validator("items", mode="before")
     @classmethod

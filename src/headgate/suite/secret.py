@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 SECRET_REFERENCE: Final = re.compile(r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:.+|keyring:.+/.+)$")
 
@@ -24,3 +24,16 @@ def check_reference(value: str | None) -> str | None:
     if value is not None and not SECRET_REFERENCE.match(value):
         raise ValueError(f"a key is given by reference: {REFERENCES}, never the key itself")
     return value
+
+
+def check_params(params: dict[str, Any], *, of: str) -> dict[str, Any]:
+    """Return parameters, which stand in the manifest as they are; ``of``: what they are of.
+
+    Raises
+    ------
+    ValueError
+        If one of them is a key.
+    """
+    if any(name.lower() in {"api_key", "authorization"} for name in params):
+        raise ValueError(f"a key is no parameter: give a reference in `api_key` of the {of}")
+    return params

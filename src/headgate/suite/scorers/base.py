@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from headgate.suite.part import Name, Part, TemplateText
 
@@ -19,6 +19,23 @@ class ScorerPart(Part):
     name: Name = Field(description="Name of the metric")
     negate: bool = Field(False, description="1 - score")
     weight: float = Field(1.0, ge=0, description="Its share in the `weighted` scorers that name it")
+
+
+class Called(ScorerPart):
+    """A scorer that calls somebody's code, which says what it gives and how fast it may be asked."""
+
+    bounds: tuple[float, float] | None = Field(
+        (0.0, 1.0), strict=False, description="Smallest and largest score; null: unbounded"
+    )
+    higher_is_better: bool = Field(True, description="Which direction is an improvement")
+    requests_per_minute: float | None = Field(None, gt=0, description="Pace of the calls; default: unpaced")
+
+    @field_validator("bounds")
+    @classmethod
+    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and value[0] >= value[1]:
+            raise ValueError("the smallest score comes first, and differs from the largest")
+        return value
 
 
 class Targeted(ScorerPart):

@@ -10,11 +10,11 @@ from pydantic import Field, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from headgate.suite.part import Params, TemplateText
-from headgate.suite.scorers.base import TARGET, ScorerPart
-from headgate.suite.secret import REFERENCES, SECRET_REFERENCE, check_reference
+from headgate.suite.scorers.base import TARGET, Called, ScorerPart
+from headgate.suite.secret import REFERENCES, SECRET_REFERENCE, check_params, check_reference
 
 
-class Python(ScorerPart):
+class Python(Called):
     """A sync or async function of one row: ``grade(output, item) -> float | bool | None``."""
 
     type: Literal["python"] = Field(description="The kind of scorer")
@@ -24,18 +24,6 @@ class Python(ScorerPart):
     batch: bool = Field(
         False, description="The function takes lists, of outputs and of items, and returns a list of as many scores"
     )
-    bounds: tuple[float, float] | None = Field(
-        (0.0, 1.0), strict=False, description="Smallest and largest score; null: unbounded"
-    )
-    higher_is_better: bool = Field(True, description="Which direction is an improvement")
-    requests_per_minute: float | None = Field(None, gt=0, description="Pace of the calls; default: unpaced")
-
-    @field_validator("bounds")
-    @classmethod
-    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and value[0] >= value[1]:
-            raise ValueError("the smallest score comes first, and differs from the largest")
-        return value
 
 
 class EmbeddingSimilarity(ScorerPart):
@@ -67,10 +55,7 @@ class EmbeddingSimilarity(ScorerPart):
     @field_validator("params")
     @classmethod
     def _no_secret(cls, value: dict[str, Any]) -> dict[str, Any]:
-        # Parameters stand in the manifest as they are.
-        if any(name.lower() in {"api_key", "authorization"} for name in value):
-            raise ValueError("a key is no parameter: give a reference in `api_key` of the scorer")
-        return value
+        return check_params(value, of="scorer")
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
 from headgate.suite.part import Params
 from headgate.suite.problems import Problem, did_you_mean
-from headgate.suite.scorers.base import ScorerPart
+from headgate.suite.scorers.base import Called
 
 FrameworkName = Literal["auto", "langchain", "langsmith", "openevals", "autoevals", "ragas", "deepeval", "inspect"]
 
 
-class Evaluator(ScorerPart):
+class Evaluator(Called):
     """An evaluator of LangChain, LangSmith, openevals, autoevals, ragas, deepeval or inspect_ai, or one like theirs."""
 
     type: Literal["evaluator"] = Field(description="The kind of scorer")
@@ -35,18 +35,6 @@ class Evaluator(ScorerPart):
     model: str | None = Field(
         None, description="Id of a model with `role: judge`, handed to what makes the evaluator: its traffic is metered"
     )
-    bounds: tuple[float, float] | None = Field(
-        (0.0, 1.0), strict=False, description="Smallest and largest score; null: unbounded"
-    )
-    higher_is_better: bool = Field(True, description="Which direction is an improvement")
-    requests_per_minute: float | None = Field(None, gt=0, description="Pace of the calls; default: unpaced")
-
-    @field_validator("bounds")
-    @classmethod
-    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and value[0] >= value[1]:
-            raise ValueError("the smallest score comes first, and differs from the largest")
-        return value
 
     @property
     def asked(self) -> tuple[str, ...]:
