@@ -76,7 +76,7 @@ def response(body: Any, *, status: int = 200, **headers: str) -> Response:
 
 
 def over_loopback(
-    model: Model, body: Any, *, status: str = "200 OK", transport: TransportName = "pyreqwest", **headers: str
+    model: Model, body: Any, *, status: str = "200 OK", transport: TransportName = "http1", **headers: str
 ) -> tuple[Answer | Failure, str, dict[str, str], Any]:
     """Send a job to a server that answers so; return what came of it, and what the server read: line, headers, body."""
 

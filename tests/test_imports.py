@@ -10,6 +10,7 @@ HEAVY = [
     "aiohttp",
     "anyio",
     "genai_prices",
+    "httptools",
     "httpx",
     "httpx2",
     "jinja2",

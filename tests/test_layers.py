@@ -30,7 +30,9 @@ FACES = {"__init__", "__main__"}
 # Third-party packages and the rooms that may import them.
 FENCES = {
     "anyio": {"execute", "conduct"},
+    "aiohappyeyeballs": {"execute"},
     "aiohttp": {"execute", "simulate"},
+    "httptools": {"execute"},
     "pyreqwest": {"execute"},
     "uvloop": {"conduct"},
     "httpx": {"execute", "conduct", "ci", "registry", "scale"},

@@ -259,7 +259,7 @@ class Sampling:
                 self.remote.add(connection.raddr[:2])
 
 
-@pytest.mark.parametrize("transport", ["pyreqwest", "aiohttp"])
+@pytest.mark.parametrize("transport", ["http1", "pyreqwest", "aiohttp"])
 def test_no_network_but_the_endpoints_that_are_named(place, monkeypatch, transport):
     monkeypatch.setenv("SEEN", str(place / "seen.json"))
     sampled = Sampling()

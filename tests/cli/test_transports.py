@@ -71,7 +71,8 @@ def server():
 
 
 @pytest.mark.parametrize(
-    ("name", "agent"), [(None, "pyreqwest"), *zip(TRANSPORTS, ("pyreqwest", "aiohttp", "httpx"), strict=True)]
+    ("name", "agent"),
+    [(None, "headgate"), *zip(TRANSPORTS, ("headgate", "pyreqwest", "aiohttp", "httpx"), strict=True)],
 )
 def test_the_transport_is_chosen_by_name(tmp_path, server, name, agent):
     url, heads = server
@@ -85,7 +86,7 @@ def test_an_unknown_transport_is_refused_before_anything_is_written(tmp_path):
     ran = run(write_suite(tmp_path, "http://127.0.0.1:9/v1"), "--out", tmp_path / "run", "--transport", "curl")
     assert ran.returncode == 2
     assert "transport" in ran.stderr
-    assert "pyreqwest, aiohttp, httpx" in ran.stderr
+    assert "http1, pyreqwest, aiohttp, httpx" in ran.stderr
     assert not (tmp_path / "run").exists()
 
 

@@ -31,7 +31,7 @@ from headgate.simulate.behaviour import FAULTS
 from headgate.simulate.server import SimulatedServer
 from headgate.suite.model import Faults, Model, Simulation
 
-TRANSPORTS: tuple[TransportName, ...] = ("aiohttp", "httpx")
+TRANSPORTS: tuple[TransportName, ...] = ("http1", "aiohttp", "httpx")
 KINDS = {
     "rate_limit": "rate_limit",
     "server_error": "transient",

@@ -75,8 +75,9 @@ def run(
         The only hosts, such as ``api.openai.com`` or ``localhost:8000``, that keys may go to; default: any.
     client : httpx.AsyncClient, optional
         Sends the requests, with its proxies and certificates; it is closed at the end.
-    transport : {"pyreqwest", "aiohttp", "httpx"}, optional
-        What sends them else: the fast one (the default), the conservative one, or the one that speaks HTTP/2.
+    transport : {"http1", "pyreqwest", "aiohttp", "httpx"}, optional
+        What sends them else: the fast one (the default), one in Rust, the conservative one, or the one that speaks
+        HTTP/2.
     watch : callable, optional
         Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``todo``, ``statistics()`` and
         ``stop()`` are its, for any thread.

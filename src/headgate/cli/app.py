@@ -32,7 +32,9 @@ SuiteFile = Annotated[Path, typer.Argument(metavar="SUITE", help="Suite file: YA
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
 Transport = Annotated[
     str | None,
-    typer.Option("--transport", metavar="NAME", help="What sends requests: pyreqwest (the default), aiohttp or httpx."),
+    typer.Option(
+        "--transport", metavar="NAME", help="What sends requests: http1 (the default), pyreqwest, aiohttp or httpx."
+    ),
 ]
 MetricsFile = Annotated[
     Path | None, typer.Option("--metrics-file", metavar="FILE", help="Keep Prometheus metrics here (textfile).")

@@ -105,7 +105,7 @@ def test_without_the_client_certificate_there_is_no_answer(
     assert refused(opener, authority.server("127.0.0.1", demands_client=True)).kind in {"tls", "dropped"}
 
 
-SPEAKS = {"pyreqwest": 1, "aiohttp": 1, "httpx": 2, OWN: 2}
+SPEAKS = {"http1": 1, "pyreqwest": 1, "aiohttp": 1, "httpx": 2, OWN: 2}
 """The HTTP version of a transport where the server offers both."""
 
 

@@ -6,7 +6,7 @@ from typing import Final, Literal, get_args
 
 from headgate.execute.transport import CONNECT_TIMEOUT_S, Transport
 
-TransportName = Literal["pyreqwest", "aiohttp", "httpx"]
+TransportName = Literal["http1", "pyreqwest", "aiohttp", "httpx"]
 TRANSPORTS: Final[tuple[TransportName, ...]] = get_args(TransportName)
 
 
@@ -17,8 +17,8 @@ def open_transport(
 
     Parameters
     ----------
-    name : {"pyreqwest", "aiohttp", "httpx"}, optional
-        The fast one (the default), the conservative one, or the compatible one.
+    name : {"http1", "pyreqwest", "aiohttp", "httpx"}, optional
+        The fast one (the default), the one in Rust, the conservative one, or the compatible one.
     connections : int
         Size of the pool.
     connect_timeout_s : float
@@ -33,7 +33,11 @@ def open_transport(
             from headgate.execute.transports.httpx_client import HttpxTransport
 
             return HttpxTransport.open(connections=connections, connect_timeout_s=connect_timeout_s)
-        case _:
+        case "pyreqwest":
             from headgate.execute.transports.pyreqwest_pool import PyreqwestTransport
 
             return PyreqwestTransport(connections=connections, connect_timeout_s=connect_timeout_s)
+        case _:
+            from headgate.execute.transports.http1 import Http1Transport
+
+            return Http1Transport(connections=connections, connect_timeout_s=connect_timeout_s)

@@ -6,14 +6,13 @@ import ssl
 import time
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
 from headgate.execute.transport import CONNECT_TIMEOUT_S, MAX_BODY, Request, Response, Target, TransportError
+from headgate.execute.transports.proxies import proxy_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,11 @@ class AiohttpTransport:
 
     def _prepare(self, target: Target) -> _Prepared:
         # aiohttp's own `trust_env` asks a thread twice per request, and lets ~/.netrc clash with our authorization.
-        proxy = None if target.is_loopback else _proxy(target.url)
         tls = self._tls if target.url.lower().startswith("https:") else True
         url = URL(
             target.url, encoded="%" in target.url
         )  # else %3A becomes a colon, and a signature of the path is wrong
-        return _Prepared(url, CIMultiDict(target.headers), proxy, tls)
+        return _Prepared(url, CIMultiDict(target.headers), proxy_for(target), tls)
 
     def _make_timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)
@@ -103,15 +101,6 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _as_dict(headers: tuple[tuple[bytes, bytes], ...]) -> dict[str, str]:
     """Decode headers; Latin-1 reads any byte."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
-
-
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL."""
-    parts = urlsplit(url)
-    if proxy_bypass(parts.hostname or ""):
-        return None
-    proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
 
 
 def _translate(error: Exception, timeout_s: float) -> TransportError:
