@@ -35,6 +35,8 @@ class ChatCompletions:
         Tell the server which job it is: the simulated provider answers by it.
     """
 
+    decode = staticmethod(decode)
+
     def __init__(
         self,
         dialect: Dialect = DIALECTS["openai-compatible"],
@@ -68,10 +70,6 @@ class ChatCompletions:
         seed = b"%b%d" % (self._seed, job.seed) if self._seed else b""
         told = b',"metadata":' + _ENCODER.encode(_metadata(job)) if self._simulated else b""
         return b"".join((before, job.item.messages[job.prompt.name], after, seed, told, b"}"))
-
-    def decode(self, response: Response) -> Answer | Failure:
-        """Return what a response says; see :func:`headgate.execute.providers.completion.decode`."""
-        return decode(response)
 
     def headers(self, key: Secret | None) -> Mapping[str, str]:
         """Return the headers of every request, the key among them."""
