@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import groupby
 from typing import Literal, NamedTuple, overload
 
 import msgspec
@@ -157,13 +158,11 @@ class Plan(Sequence[Job]):
     def jobs(self, indices: Iterable[int]) -> Iterator[Job]:
         """Yield the jobs at some places, each when it is asked for."""
         items, digests, cells = self.items, self.items.digests, self.cells
-        latest: int | None = None
-        for index in indices:
-            number, place = divmod(index, len(cells))
-            if number != latest:  # neighbours in the plan share their item
-                latest, item, key = number, items[number], digests[16 * number : 16 * number + 16]
-            prompt, model, seed, cell = cells[place]
-            yield Job(index, make_job_id(key, cell).hex(), item, prompt, model, seed)
+        for number, places in groupby(indices, lambda index: index // len(cells)):
+            item, key = items[number], digests[16 * number : 16 * number + 16]
+            for index in places:
+                prompt, model, seed, cell = cells[index % len(cells)]
+                yield Job(index, make_job_id(key, cell).hex(), item, prompt, model, seed)
 
     def _job_id(self, item: int, cell: Cell) -> str:
         start = 16 * item

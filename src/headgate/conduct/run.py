@@ -592,7 +592,7 @@ def _jobs(plan: Plan, todo: bytearray, lane: Work) -> Iterator[Job]:
     cells = len(plan.cells)
     wanted = [cell.model.id in lane.endpoints or cell.model.id in lane.routes for cell in plan.cells]
     left = np.frombuffer(todo, np.uint8).reshape(-1, cells) * np.array(wanted, np.uint8)
-    places = chain.from_iterable(_ones(left.reshape(-1)))
+    places: Iterator[int] = chain.from_iterable(_ones(left.reshape(-1)))
     if lane.routes:
         routes = [lane.routes.get(cell.model.id) for cell in plan.cells]
 

@@ -7,7 +7,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import msgspec
 
@@ -25,8 +25,10 @@ class Ticket(msgspec.Struct, eq=False, gc=False):
 
     Attributes
     ----------
+    pulled : float
+        When the job was taken from its source.
     started_at : int
-        Microseconds since the epoch.
+        The same moment, in microseconds since the epoch.
     attempts : int
         Made so far.
     charged : int

@@ -39,17 +39,8 @@ def make_result(
         in the middle makes no job end before it began.
     """
     job, item, prompt, model, place = ticket.job, ticket.job.item, ticket.job.prompt, ticket.job.model, ticket.place
-    if isinstance(outcome, Failure):
-        answer, status, error_kind, error_message = _NO_ANSWER, "error", outcome.kind, outcome.message
-    else:
-        answer, status, error_kind, error_message = outcome, outcome.status, None, None
-    elapsed_s, latency_s, settled_usd = now - ticket.pulled, int(1e4 * ticket.latency_s + 0.5) / 1e4, ticket.settled_usd
-    metadata_json, hit = answer.metadata_json, False
-    if ticket.reuse:
-        hit = ticket.reuse == "hit"
-        settled_usd, latency_s = (0.0, None) if hit else (settled_usd, latency_s)
-        metadata_json = metadata_json if hit else mark_redrawn(metadata_json)
-    ttfb_s = outcome.ttfb_s
+    answer, failure = (_NO_ANSWER, outcome) if isinstance(outcome, Failure) else (outcome, None)
+    elapsed_s, ttfb_s, hit = now - ticket.pulled, outcome.ttfb_s, ticket.reuse == "hit"
     # In the order of the fields: 42 of them by name cost three times as much.
     return Result(
         job.job_id,
@@ -60,13 +51,13 @@ def make_result(
         model.provider if place is None else place.model.provider,
         endpoint.name if place is None else place.name,
         job.seed,
-        status,
+        answer.status if failure is None else "error",
         ticket.started_at,
         ticket.started_at + int(1e6 * elapsed_s),  # finished_at
         item.cluster,
         endpoint.sends_seed,
-        error_kind,
-        error_message,
+        None if failure is None else failure.kind,
+        None if failure is None else failure.message,
         outcome.http_status,
         answer.output,
         answer.reasoning,
@@ -77,9 +68,9 @@ def make_result(
         answer.cache_write_tokens,
         answer.reasoning_tokens,
         None if price is None else cost_of(answer, price),
-        settled_usd,
-        latency_s,
-        ttfb_s if ttfb_s is None else int(1e4 * ttfb_s + 0.5) / 1e4,
+        0.0 if hit else ticket.settled_usd,
+        None if hit else int(1e4 * ticket.latency_s + 0.5) / 1e4,
+        None if ttfb_s is None else int(1e4 * ttfb_s + 0.5) / 1e4,
         int(1e4 * (elapsed_s - ticket.busy_s) + 0.5) / 1e4,  # queued_s
         ticket.attempts,
         answer.served_model,
@@ -89,7 +80,7 @@ def make_result(
         answer.request_id,
         answer.system_fingerprint,
         answer.tool_calls_json,
-        metadata_json,
+        answer.metadata_json if ticket.reuse != "redrawn" else mark_redrawn(answer.metadata_json),
         endpoint.api_version,
         endpoint.dropped(ticket.asked),
         answer.logprobs_json,

@@ -9,12 +9,10 @@ from urllib.parse import quote
 import msgspec
 
 from headgate.errors import ConfigError
-from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers.adapter import Form, choose_params, refuse_images
 from headgate.execute.providers.completion import decode
 from headgate.execute.providers.dialects import DIALECTS, LIMITS, Dialect
 from headgate.execute.secret import Secret
-from headgate.execute.transport import Response
 from headgate.plan import Job
 from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
