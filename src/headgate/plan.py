@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
-from typing import Literal, overload
+from itertools import groupby
+from typing import Literal, NamedTuple, overload
 
 import msgspec
 
@@ -45,8 +45,7 @@ class Job(msgspec.Struct, frozen=True, gc=False):
         return self.item.messages[self.prompt.name]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """One (seed, prompt, model) of every item, with the part of the job id that it determines."""
 
     prompt: Prompt
@@ -103,7 +102,6 @@ class Plan(Sequence[Job]):
         self.prompts, self.models = tuple(prompts), tuple(models)
         self.cells = tuple(self._cells())
         self._length = len(items) * len(self.cells)
-        self._latest: tuple[int, Item] | None = None
 
     def _cells(self) -> Iterator[Cell]:
         models = {model.id: digest(model.identity) for model in self.models}
@@ -151,19 +149,20 @@ class Plan(Sequence[Job]):
     def __getitem__(self, index: slice) -> Sequence[Job]: ...
     def __getitem__(self, index: int | slice) -> Job | Sequence[Job]:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+            return list(self.jobs(range(*index.indices(len(self)))))
         place = index + self._length if index < 0 else index
         if not 0 <= place < self._length:
             raise IndexError(f"job {index} of a plan with {self._length}")
-        return self.job(place)
+        return next(self.jobs((place,)))
 
-    def job(self, index: int) -> Job:
-        """Return the job at a place from 0, which must be one of the plan's."""
-        number, place = divmod(index, len(self.cells))
-        latest, cell = self._latest, self.cells[place]
-        if latest is None or latest[0] != number:  # neighbours in the plan share their item
-            latest = self._latest = number, self.items[number]
-        return Job(index, self._job_id(number, cell), latest[1], cell.prompt, cell.model, cell.seed)
+    def jobs(self, indices: Iterable[int]) -> Iterator[Job]:
+        """Yield the jobs at some places, each when it is asked for."""
+        items, digests, cells = self.items, self.items.digests, self.cells
+        for number, places in groupby(indices, lambda index: index // len(cells)):
+            item, key = items[number], digests[16 * number : 16 * number + 16]
+            for index in places:
+                prompt, model, seed, cell = cells[index % len(cells)]
+                yield Job(index, make_job_id(key, cell).hex(), item, prompt, model, seed)
 
     def _job_id(self, item: int, cell: Cell) -> str:
         start = 16 * item

@@ -53,7 +53,7 @@ from headgate.suite.model import Model, Simulation, Suite
 if TYPE_CHECKING:
     import polars as pl
 
-_CHUNK = 8192
+_CHUNK: Final = 8192
 _FEWEST_TO_LEAD: Final = 2
 _LONG_BYTES: Final = 3657
 """About 1,024 tokens, from where on providers cache a prefix."""
@@ -585,19 +585,29 @@ def _numbered(writer: JournalWriter, generation: int) -> Sink:
 
 
 def _jobs(plan: Plan, todo: bytearray, lane: Work) -> Iterator[Job]:
-    """Yield the jobs of a lane that are still to be run, in the plan's order, as they are asked for.
+    """Return the jobs of a lane that are still to be run, in the plan's order, as they are asked for.
 
     Of a model with several endpoints these are the jobs that go to one of the lane first.
     """
-    wanted = [cell.model.id in lane.endpoints or lane.routes.get(cell.model.id) for cell in plan.cells]
-    names = [cell.prompt.name for cell in plan.cells]
-    cells = len(wanted)
-    index = todo.find(1)
-    while index >= 0:
-        route = wanted[index % cells]
-        if route is True or (route and route.home(index, names[index % cells]).id in lane.endpoints):
-            yield plan.job(index)
-        index = todo.find(1, index + 1)
+    cells = len(plan.cells)
+    wanted = [cell.model.id in lane.endpoints or cell.model.id in lane.routes for cell in plan.cells]
+    left = np.frombuffer(todo, np.uint8).reshape(-1, cells) * np.array(wanted, np.uint8)
+    places: Iterator[int] = chain.from_iterable(_ones(left.reshape(-1)))
+    if lane.routes:
+        routes = [lane.routes.get(cell.model.id) for cell in plan.cells]
+
+        def starts_here(index: int) -> bool:
+            route = routes[index % cells]
+            return route is None or route.home(index, plan.cells[index % cells].prompt.name).id in lane.endpoints
+
+        places = filter(starts_here, places)
+    return plan.jobs(places)
+
+
+def _ones(flags: npt.NDArray[np.uint8]) -> Iterator[list[int]]:
+    """Yield the places of what is not zero, some at a time."""
+    for start in range(0, len(flags), _CHUNK):
+        yield (np.flatnonzero(flags[start : start + _CHUNK]) + start).tolist()
 
 
 async def _both(first: Awaitable[None] | None, second: Awaitable[object]) -> None:

@@ -99,7 +99,7 @@ class HttpEndpoint:
         self._transport, self._simulated, self._key = transport, simulated, key
         self._keys = KeyRedaction([*url_secrets(base_url), *([] if key is None else [key])])
         self._target = lru_cache(maxsize=256)(self._make_target)
-        self._forms: dict[tuple[str, str], Form] = {}
+        self._forms: dict[tuple[str, str], tuple[Form, Target]] = {}
         self._heed_at = 0.0
         self._is_gateway: bool | None = None
 
@@ -126,8 +126,10 @@ class HttpEndpoint:
 
     def encode(self, job: Job, number: int) -> Request:
         """Return the request of one attempt."""
-        form = self.form(job.prompt, job.model)
-        target, body = self._target(form.path, number if self._simulated else 0), self._adapter.encode(job, form)
+        form, target = self._forms.get((job.prompt.name, job.model.id)) or self._make_form(job.prompt, job.model)
+        if self._simulated:
+            target = self._target(form.path, number)
+        body = self._adapter.encode(job, form)
         if self._signer is None:
             return Request(target, body)
         signed = self._signer.sign(target.url, body, self._key)
@@ -141,18 +143,19 @@ class HttpEndpoint:
         ConfigError
             If the API does not take what they ask for.
         """
-        return self._forms.get((prompt.name, model.id)) or self._make_form(prompt, model)
+        return (self._forms.get((prompt.name, model.id)) or self._make_form(prompt, model))[0]
 
     def dropped(self, job: Job) -> str | None:
         """Return the parameters that are not sent, as JSON; None where all are."""
         dropped = self.form(job.prompt, job.model).dropped
         return msgspec.json.encode(dropped).decode() if dropped else None
 
-    def _make_form(self, prompt: Prompt, model: Model) -> Form:
-        form = self._forms[prompt.name, model.id] = self._adapter.form(model, prompt)
-        return form
+    def _make_form(self, prompt: Prompt, model: Model) -> tuple[Form, Target]:
+        form = self._adapter.form(model, prompt)
+        made = self._forms[prompt.name, model.id] = form, self._target(form.path)
+        return made
 
-    def _make_target(self, path: str, number: int) -> Target:
+    def _make_target(self, path: str, number: int = 0) -> Target:
         """Return where attempts go; only the simulated provider is told their number."""
         path, _, query = path.partition("?")
         queries = "&".join(text for text in (self._parts.query, query) if text)

@@ -102,6 +102,22 @@ class Counts:
     moved_at: float = 0.0
     started_at: float = 0.0
 
+    def add(self, result: Result) -> None:
+        """Count the result of a job."""
+        status = result.status
+        self.status[status] += 1
+        if status == "error":
+            self.errors[result.error_kind or "unknown"] += 1
+        if result.cache_hit:
+            self.cached += 1
+            return
+        self.input_tokens += result.input_tokens or 0
+        self.output_tokens += result.output_tokens or 0
+        if result.cost_usd is not None:
+            self.cost_usd += result.cost_usd
+        elif status != "error":
+            self.unpriced += 1
+
 
 class Pool:
     """The workers of one lane, their queue, and what they know of their endpoints.
@@ -272,7 +288,7 @@ class Pool:
 
     async def _attempt(self, ticket: Ticket, health: Health) -> Answer | Failure | None:
         """Make an attempt; None if the circuit opened while it waited for its turn."""
-        job, lane, gate = ticket.asked, self.work.lane, self.gate
+        job, lane, gate, active = ticket.asked, self.work.lane, self.gate, self._active
         asked = time.monotonic()
         reserved = self._tokens.reserve(job) if lane.counts_tokens else _NO_TOKENS
         if not gate.try_enter():
@@ -288,7 +304,7 @@ class Pool:
             episode, sent = gate.episode, time.monotonic()
             ticket.start(asked, sent)
             self._counts.attempts += 1
-            self._active[ticket] = None
+            active[ticket] = None
             timeout_s = min(job.model.timeout_s, ticket.left_s(sent))
             outcome = await self.work.endpoints[job.model.id].attempt(job, ticket.attempts, timeout_s=timeout_s)
         except BaseException:  # the run stops
@@ -297,14 +313,19 @@ class Pool:
             raise
         self._counts.moved_at = ended = time.monotonic()
         ticket.end(ended)
-        self._settle(job, outcome, reserved, episode)
+        if outcome.quota is not None:
+            lane.observe(outcome.quota)
+        if isinstance(outcome, Answer):
+            gate.succeeded(episode, len(active))
+            if lane.counts_tokens and (used := self._tokens.learn(job, outcome)) is not None:
+                lane.settle(reserved, used)
+        else:
+            self._failed(outcome, reserved, episode)
         self._leave(ticket)
         error = health.note(ticket, outcome, first=ticket.attempts == 1)
         if ticket.place is not None:
             health.took(ticket.latency_s)
-        if error is None:
-            return outcome
-        return self._lose(ticket, error, outcome, health)
+        return outcome if error is None else self._lose(ticket, error, outcome, health)
 
     def _lose(self, ticket: Ticket, error: EndpointError, outcome: Answer | Failure, health: Health) -> Failure | None:
         """End the run with its endpoint, or go on if there are others: :meth:`Route.choose` says when none is left."""
@@ -321,23 +342,16 @@ class Pool:
         self._active.pop(ticket, None)
         self.gate.leave()
 
-    def _settle(self, job: Job, outcome: Answer | Failure, reserved: tuple[float, float], episode: int) -> None:
-        """Tell the lane what was really used and what the server says of its limits."""
+    def _failed(self, failure: Failure, reserved: tuple[float, float], episode: int) -> None:
+        """Count a failure, and tell the lane if it was for asking too much."""
         lane = self.work.lane
-        if outcome.quota is not None:
-            lane.observe(outcome.quota)
-        if isinstance(outcome, Answer):
-            self.gate.succeeded(episode, len(self._active))
-            if lane.counts_tokens and (used := self._tokens.learn(job, outcome)) is not None:
-                lane.settle(reserved, used)
-            return
-        self._counts.failures[outcome.kind] += 1
-        if outcome.kind == "rate_limit" or outcome.http_status == _SITE_OVERLOADED:
+        self._counts.failures[failure.kind] += 1
+        if failure.kind == "rate_limit" or failure.http_status == _SITE_OVERLOADED:
             self.gate.limited(episode)
             lane.settle(reserved, _NO_TOKENS)
-            if outcome.retry_after_s is not None:
-                lane.pause(outcome.retry_after_s)
-                _LOG.info("lane paused", extra={"facts": {"lane": self.name, "seconds": outcome.retry_after_s}})
+            if failure.retry_after_s is not None:
+                lane.pause(failure.retry_after_s)
+                _LOG.info("lane paused", extra={"facts": {"lane": self.name, "seconds": failure.retry_after_s}})
 
     def _goes_on(self, ticket: Ticket, failure: Failure, health: Health) -> bool:
         """Put a failed job where it waits for its next attempt, if there is one."""
@@ -358,21 +372,10 @@ class Pool:
         return again
 
     def _result(self, ticket: Ticket, outcome: Answer | Failure) -> Result:
-        endpoint, counts = self.work.endpoints[ticket.asked.model.id], self._counts
-        price = self.work.prices.get(ticket.asked.model.id)
+        counts, model = self._counts, ticket.asked.model.id
+        endpoint, price = self.work.endpoints[model], self.work.prices.get(model)
         result = make_result(ticket, outcome, endpoint, price=price, generation=self._generation, now=counts.moved_at)
-        counts.status[result.status] += 1
-        if result.status == "error":
-            counts.errors[result.error_kind or "unknown"] += 1
-        if result.cache_hit:
-            counts.cached += 1
-            return result
-        counts.input_tokens += result.input_tokens or 0
-        counts.output_tokens += result.output_tokens or 0
-        if result.cost_usd is not None:
-            counts.cost_usd += result.cost_usd
-        elif result.status != "error":
-            counts.unpriced += 1
+        counts.add(result)
         return result
 
     async def _hold(self, full: Awaitable[None]) -> None:

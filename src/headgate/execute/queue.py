@@ -7,7 +7,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, Self
 
 import msgspec
 
@@ -20,13 +20,15 @@ _TIMER_S: Final = 0.001
 """uvloop rounds timers to milliseconds: one that fires early would find nothing due."""
 
 
-class Ticket:
+class Ticket(msgspec.Struct, eq=False, gc=False):
     """A job under way, over all its attempts; times are seconds of the monotonic clock.
 
     Attributes
     ----------
+    pulled : float
+        When the job was taken from its source.
     started_at : int
-        Microseconds since the epoch.
+        The same moment, in microseconds since the epoch.
     attempts : int
         Made so far.
     charged : int
@@ -52,21 +54,26 @@ class Ticket:
         Whether its answer came from the cache, or is a new one although the cache had one.
     """
 
-    __slots__ = (
-        "asked", "attempts", "busy_s", "charged", "held_s", "home", "job", "latency_s", "parked_at", "place", "pulled",
-        "reuse", "sent", "settled_usd", "started_at",
-    )  # fmt: skip
+    job: Job
+    asked: Job
+    pulled: float
+    started_at: int
+    attempts: int = 0
+    charged: int = 0
+    sent: float = 0.0
+    busy_s: float = 0.0
+    latency_s: float = 0.0
+    held_s: float = 0.0
+    parked_at: float | None = None
+    settled_usd: float | None = None
+    place: Place | None = None
+    home: Place | None = None
+    reuse: Literal["", "hit", "redrawn"] = ""
 
-    def __init__(self, job: Job) -> None:
-        self.asked = job
-        self.place: Place | None = None
-        self.home: Place | None = None
-        self.reuse = ""
-        self.job, self.pulled, self.started_at = job, time.monotonic(), time.time_ns() // 1000
-        self.attempts, self.charged = 0, 0
-        self.sent = self.busy_s = self.latency_s = self.held_s = 0.0
-        self.parked_at: float | None = None
-        self.settled_usd: float | None = None
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Return the ticket of a job that is pulled now."""
+        return cls(job, job, time.monotonic(), time.time_ns() // 1000)
 
     def park(self, *, after_s: float = 0.0) -> None:
         """Start the time for which the job is held back, now or when it is due again."""
@@ -168,13 +175,19 @@ class JobQueue:
 
     def take_now(self) -> Ticket | None:
         """Return the next job to attempt if there is one now."""
+        if not self._retries and not self._deferred and (job := next(self._jobs, None)) is not None:
+            self._family.open += 1
+            return Ticket.of(job)
+        return self._take_among_others()
+
+    def _take_among_others(self) -> Ticket | None:
         if self._retries and (ticket := self._due()) is not None:
             return ticket
         while True:
             if not self.exhausted and len(self._retries) < self._capacity and len(self._deferred) < self._capacity:
                 if (job := next(self._jobs, None)) is not None:
                     self._family.open += 1
-                    return Ticket(job)
+                    return Ticket.of(job)
                 self.exhausted = True
             if not self._deferred:
                 return None

@@ -32,8 +32,8 @@ class JournalLimits:
         A commit starts at this many waiting rows, or this many seconds after the first of them, whichever comes first,
         and not before the one before it has ended.
     rotate_rows, rotate_bytes : int
-        A segment is sealed when it has reached one of them. Compaction takes three times its bytes of memory (at 64 MiB
-        183 MB, at 16 MiB 55 MB), in the process that holds the connections.
+        A segment is sealed when it has reached one of them. Compaction takes three times its bytes of memory, in the
+        process that holds the connections.
     capacity : int
         Rows that may wait for their commit before producers are held back. Each hands over one row and then waits, so
         never more than ``capacity - 1`` rows and one for each producer are at risk.
@@ -42,7 +42,7 @@ class JournalLimits:
     commit_rows: int = 192
     commit_s: float = 0.2
     rotate_rows: int = 100_000
-    rotate_bytes: int = 16 << 20
+    rotate_bytes: int = 8 << 20
     capacity: int = 256
 
 

@@ -25,7 +25,7 @@ from headgate.store.schema import to_batch
 from headgate.store.scores import score_path, write_scores, writing_scores
 from headgate.store.seal import open_parts, seal
 
-_BATCH_ROWS: Final = 16_384
+_BATCH_ROWS: Final = 8192
 
 
 class RunStore:

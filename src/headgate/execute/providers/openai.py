@@ -9,12 +9,10 @@ from urllib.parse import quote
 import msgspec
 
 from headgate.errors import ConfigError
-from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers.adapter import Form, choose_params, refuse_images
 from headgate.execute.providers.completion import decode
 from headgate.execute.providers.dialects import DIALECTS, LIMITS, Dialect
 from headgate.execute.secret import Secret
-from headgate.execute.transport import Response
 from headgate.plan import Job
 from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
@@ -34,6 +32,8 @@ class ChatCompletions:
     simulated : bool
         Tell the server which job it is: the simulated provider answers by it.
     """
+
+    decode = staticmethod(decode)
 
     def __init__(
         self,
@@ -68,10 +68,6 @@ class ChatCompletions:
         seed = b"%b%d" % (self._seed, job.seed) if self._seed else b""
         told = b',"metadata":' + _ENCODER.encode(_metadata(job)) if self._simulated else b""
         return b"".join((before, job.item.messages[job.prompt.name], after, seed, told, b"}"))
-
-    def decode(self, response: Response) -> Answer | Failure:
-        """Return what a response says; see :func:`headgate.execute.providers.completion.decode`."""
-        return decode(response)
 
     def headers(self, key: Secret | None) -> Mapping[str, str]:
         """Return the headers of every request, the key among them."""
