@@ -87,7 +87,9 @@ def test_an_answer_has_its_cost_and_a_failure_none(clock: list[float]):
     assert (result.cached_tokens, result.cache_write_tokens) == (200, 300)
     failure = Failure(kind="timeout", message="late")
     for outcome, price in ((told, None), (ANSWER, PRICE), (failure, PRICE)):
-        assert make_result(Ticket.of(a_job()), outcome, ENDPOINT, price=price, generation=1, now=1000.0).cost_usd is None
+        assert (
+            make_result(Ticket.of(a_job()), outcome, ENDPOINT, price=price, generation=1, now=1000.0).cost_usd is None
+        )
 
 
 @pytest.mark.parametrize(("seconds", "stored"), [(0.01234567, 0.0123), (0.00005, 0.0001), (0.0, 0.0), (12.0, 12.0)])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 TIME: Final = pa.timestamp("us", tz="UTC")
+_REPEATS: Final = 256
+"""Rows of the columns that are kept of one value: as many as a batch of the journal has."""
+
+_LONGEST_REPEATED: Final = 200
 _LayOut = Callable[[Sequence[Any]], list[pa.Buffer]]
 
 
@@ -42,8 +47,26 @@ def make_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     (['a', None], [1, 2])
     """
     rows = len(values)
-    if not rows or (values[0] is None and values.count(None) == rows):
-        return pa.nulls(rows, kind)
+    if not rows:
+        return pa.nulls(0, kind)
+    first = values[0]
+    if first is values[-1] and rows <= _REPEATS and values.count(first) == rows and _is_small(first):
+        return _repeated(first, kind).slice(0, rows)
+    return _laid_out(values, kind)
+
+
+def _is_small(value: Any) -> bool:
+    return value is None or isinstance(value, int) or (isinstance(value, str) and len(value) <= _LONGEST_REPEATED)
+
+
+@lru_cache(maxsize=256, typed=True)
+def _repeated(value: str | int | None, kind: pa.DataType) -> pa.Array:
+    """Return a column of one value: most columns of a batch are one, and it is the same in the next batch."""
+    return pa.nulls(_REPEATS, kind) if value is None else _laid_out((value,) * _REPEATS, kind)
+
+
+def _laid_out(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    rows = len(values)
     lay_out, filler = _LAYOUTS[kind]
     try:
         return pa.Array.from_buffers(kind, rows, [None, *lay_out(values)], null_count=0)
@@ -97,10 +120,7 @@ def make_utf8(text: str) -> bytes:
 
 def _texts(width: type[np.int32 | np.int64]) -> _LayOut:
     def lay_out(texts: Sequence[str]) -> list[pa.Buffer]:
-        joined, first, rows = "".join(texts), texts[0], len(texts)
-        if first == texts[-1] and texts.count(first) == rows:  # most columns of a batch hold one value
-            one = make_utf8(first)
-            return [pa.py_buffer(np.arange(rows + 1, dtype=width) * len(one)), pa.py_buffer(one * rows)]
+        joined, rows = "".join(texts), len(texts)
         parts = None if joined.isascii() else [make_utf8(text) for text in texts]
         offsets = np.zeros(rows + 1, width)
         np.cumsum(np.fromiter(map(len, parts or texts), width, rows), out=offsets[1:])
