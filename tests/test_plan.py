@@ -130,3 +130,13 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 GOLDEN_JOBS = ["a9c42953e6ca021995faee8e5c818934", "1687dd3f17db8ff956fa9a45d201f018"]
 GOLDEN_PLAN = "061bfe6a083d9046dfb82f23ef01b6ff"
+
+
+@pytest.mark.parametrize("change", [{"api_version": "2023-06-01"}, {"on_unsupported": "drop"}])
+def test_what_changes_what_is_sent_changes_the_plan_and_defaults_do_not(tmp_path, change):
+    plain = Model(id="m", provider="anthropic", params={"max_tokens": 8})
+    plan = make_plan(tmp_path, models=[plain])
+    other = make_plan(tmp_path, models=[Model.model_validate({**plain.model_dump(exclude_unset=True), **change})])
+    assert differing_keys(plan.parts, other.parts) == ("models.m",)
+    assert set(plan.job_ids()).isdisjoint(other.job_ids())
+    assert set(plain.identity) == {"provider", "model", "params", "call", "simulate"}

@@ -86,6 +86,10 @@ class ConfigError(HeadgateError):
             return self
         return ConfigError(self.problem, file=file, field=self.field, value=self._given, mend=self.mend)
 
+    def with_mend(self, mend: str) -> ConfigError:
+        """Return the same error with another mend."""
+        return ConfigError(self.problem, file=self.file, line=self.line, field=self.field, value=self._given, mend=mend)
+
     def inside(self, field: str, *, file: str | Path | None = None) -> ConfigError:
         """Return the same error, of a field inside of another one and in a file.
 

@@ -48,7 +48,30 @@ def test_plan_says_what_it_costs_and_warns_of_a_cap(tmp_path, here):
     del unknown["models"][0]["price"]
     (tmp_path / "unknown.json").write_text(json.dumps(unknown))
     out = here("plan", "unknown.json")[1]
-    assert "16 jobs, cost not known: 100% of the jobs are on models without a known price\n" in out
+    assert "16 jobs, cost not known: 100% of the requests are on models without a known price\n" in out
+
+
+def test_plan_counts_what_judges_ask_and_its_exit_code_says_that_a_cap_cannot_be_held(tmp_path, here):
+    suite = priced(8)
+    judge = {"id": "judge-small", "provider": "simulated", "role": "judge", "simulate": {"judge": {}}}
+    suite["models"].append({**judge, "params": {"max_tokens": 8}, "price": PRICE})
+    suite["scorers"].append({"name": "right", "type": "judge", "kind": "closed_qa", "model": "judge-small"})
+    suite |= {"gates": [], "budget": {"max_cost_usd": 100.0}}
+    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    code, out, err = here("plan", "suite.json")
+    assert (code, err) == (0, "")
+    assert "8 items, 1 seeds, 16 jobs and 16 of judges, about $" in out
+    assert [line.split()[:3] for line in out.splitlines() if line.startswith("right")] == [
+        ["right", "judge-small", "16"]
+    ]
+    facts = json.loads(here("plan", "suite.json", "--json")[1])
+    assert (facts["jobs"], facts["requests"], facts["judges"][0]["requests"], facts["refused"]) == (16, 32, 16, None)
+    del suite["models"][1]["price"]
+    (tmp_path / "suite.json").write_text(json.dumps(suite))
+    code, out, err = here("plan", "suite.json")
+    assert code == 2
+    assert "50% of the requests are on models without a known price" in out
+    assert "headgate: a run will be refused: " in err
 
 
 def test_plan_asks_a_pilot_and_takes_the_last_run(tmp_path, here):

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import polars as pl
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 import headgate as hg
 from headgate.errors import ConfigError, EndpointError, Interrupted
@@ -314,10 +315,11 @@ def test_a_stored_baseline_brings_its_grades_and_labels(tmp_path):
     assert not [row for row in verdict.drift if row.drifted]
 
 
-def test_a_plan_says_how_often_judges_will_be_asked():
-    found = hg.forecast(judged_suite(n=50, scorer={"repeats": 2}))
-    assert found.jobs == 100
-    assert any("at most 200 of right" in warning for warning in found.warnings)
+def test_the_jobs_of_judges_are_jobs_of_the_call(tmp_path):
+    hg.run(judged_suite(n=6), out=tmp_path / "run", metrics_file=tmp_path / "m.prom")
+    families = text_string_to_metric_families((tmp_path / "m.prom").read_text())
+    shown = {(one.name, one.labels.get("status")): one.value for family in families for one in family.samples}
+    assert shown["headgate_jobs_planned", None] == shown["headgate_jobs_total", "ok"] == 24
 
 
 def test_each_judge_is_asked_in_its_own_form_over_one_endpoint(tmp_path):

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 import headgate as hg
-from headgate.errors import ConfigError
+from headgate.errors import ConfigError, PlanMismatch
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -59,6 +59,19 @@ def test_what_is_dropped_stands_in_every_row(tmp_path):
     assert json.loads(rows["logprobs_json"][0]) == [{"token": "1", "logprob": -0.5}]
     messages = [{"role": "user", "content": "one"}]
     assert {"model": "m", "messages": messages, "top_p": 0.5} in bodies
+
+
+def test_a_run_does_not_go_on_with_another_version_or_with_another_answer_to_what_is_not_taken(tmp_path):
+    client, out = client_into([]), tmp_path / "run"
+    drop = {"provider": "deepseek", "params": {"top_p": 0.5}, "on_unsupported": "drop"}
+    hg.run(hg.load_suite(write_suite(tmp_path, **drop)), out=out, client=client, limit=1)
+    with pytest.raises(PlanMismatch, match=r"another plan: models\.m differ"):
+        hg.run(hg.load_suite(write_suite(tmp_path, **{**drop, "on_unsupported": "error"})), out=out)
+    azure = {"provider": "azure", "base_url": "https://name.openai.azure.com", "api_key": "env:AZURE_KEY_OF_A_TEST"}
+    found = [
+        hg.load_suite(write_suite(tmp_path, **azure, api_version=version)) for version in ("2024-10-21", "2025-01")
+    ]
+    assert found[0].models[0].identity != found[1].models[0].identity
 
 
 def test_a_picture_goes_from_its_file_to_the_model(tmp_path):

@@ -35,7 +35,7 @@ class Run:
 
     def watched(self):
         run = {"run_id": "1", "name": "sums", "version": "0"}
-        return Watched(statistics=lambda: self.now, rows_pending=lambda: self.pending, jobs=self.jobs, run=run)
+        return Watched(statistics=lambda: self.now, rows_pending=lambda: self.pending, jobs=lambda: self.jobs, run=run)
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def test_a_model_cannot_act_on_the_terminal():
 
 def test_a_log_gets_plain_lines_and_no_control_characters():
     log = io.StringIO()
-    with Progress(lambda: STATISTICS, total=1500, stream=log) as progress:
+    with Progress(lambda: STATISTICS, total=lambda: 1500, stream=log) as progress:
         progress.tick()
         assert log.getvalue() == ""  # not due yet
     assert log.getvalue() == describe(STATISTICS, 1500) + "\n"
@@ -61,7 +61,7 @@ def test_a_terminal_gets_a_live_display():
             return True
 
     terminal = Terminal()
-    with Progress(lambda: STATISTICS, total=1500, stream=terminal):
+    with Progress(lambda: STATISTICS, total=lambda: 1500, stream=terminal):
         pass
     assert "500/1,500 jobs" in terminal.getvalue()
     assert "\x1b[" in terminal.getvalue()
@@ -69,6 +69,6 @@ def test_a_terminal_gets_a_live_display():
 
 def test_nothing_is_said_before_the_engine_starts():
     log = io.StringIO()
-    with Progress(lambda: None, total=10, stream=log):
+    with Progress(lambda: None, total=lambda: 10, stream=log):
         pass
     assert log.getvalue() == ""

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from headgate.api.calls import Run, RunPath, Watch, complete, interrupted, make_options, make_run
 from headgate.conduct.cap import cap_suite
-from headgate.conduct.prepare import ArmName, Prepared, prepare, prepare_scoring
+from headgate.conduct.prepare import ArmName, Prepared, prepare
+from headgate.conduct.rescoring import prepare_scoring
 from headgate.conduct.run import Conductor, RunOptions
 from headgate.errors import EndpointError
 from headgate.execute.cache import CacheMode, CacheOptions
@@ -21,7 +22,6 @@ from headgate.shard import choose_shard
 from headgate.store.costs import sum_costs
 from headgate.store.dataset import Paths, find_runs
 from headgate.store.layout import RunFolder
-from headgate.store.manifest import read_manifest
 from headgate.store.merge import merge_shards
 from headgate.store.run import count_statuses
 from headgate.suite.model import Suite
@@ -359,7 +359,7 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     run : path or Run
         A run directory.
     suite : Suite, optional
-        Whose scorers to use; default: those the run was started with.
+        Whose scorers to use; default: those the run was started with, and the files that they named then.
 
     Returns
     -------
@@ -391,9 +391,7 @@ def score_run(run: RunPath, *, suite: Suite | None = None) -> dict[str, int]:
     ...     hg.score_run(done, suite=scored)
     {'has_o': 0}
     """
-    path = Path(run)
-    declared = Suite.model_validate(read_manifest(RunFolder(path).manifest).suite) if suite is None else suite
-    return complete(_score(prepare_scoring(declared, path)))
+    return complete(_score(prepare_scoring(Path(run), suite)))
 
 
 async def _score(prepared: Prepared) -> dict[str, int]:

@@ -373,7 +373,7 @@ def plan(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what a suite will take, and whether its gates can pass; exit code 20 when one hardly can."""
+    """Say what a suite and its judges will take, and whether its gates can pass; exit code 20 when one hardly can."""
     from headgate.cli.planning import plan_suite
 
     raise typer.Exit(

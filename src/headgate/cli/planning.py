@@ -13,7 +13,7 @@ import headgate.api as hg
 from headgate.cli.output import print_line
 from headgate.cli.running import pilot_shown
 from headgate.conduct.cap import cap_suite
-from headgate.conduct.outlay import LaneForecast
+from headgate.conduct.outlay import JudgeForecast, LaneForecast
 from headgate.conduct.planning import Forecast, forecast_suite
 from headgate.decide.forecast import GateForecast
 from headgate.decide.table import one_line
@@ -58,11 +58,16 @@ def plan_suite(
     if not quiet:
         for warning in found.warnings:
             sys.stderr.write(f"headgate: {one_line(warning, limit=4000)}\n")
+    if found.refused is not None:
+        return ConfigError.exit_code
     return 0 if found.is_worth_it else EXIT_CODES["inconclusive"]
 
 
 def _facts(found: Forecast, pilot: hg.Run | None) -> dict[str, Any]:
-    sums = {name: getattr(found, name) for name in ("minutes", "cost_usd", "unpriced", "is_worth_it")}
+    sums = {
+        name: getattr(found, name)
+        for name in ("requests", "tokens", "cost_usd", "unpriced", "is_measured", "is_worth_it")
+    }
     asked = None if pilot is None else {**dataclasses.asdict(pilot), "path": str(pilot.path)}
     return {**dataclasses.asdict(found), **sums, "pilot": asked}
 
@@ -76,11 +81,18 @@ def _pilot_lines(pilot: hg.Run | None) -> list[str]:
 
 
 def _lines(found: Forecast) -> list[str]:
-    lines = [f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs{_cost(found)}"]
+    judges = f" and {asked:,} of judges" if (asked := sum(judge.requests for judge in found.judges)) else ""
+    lines = [f"{found.items:,} items, {found.seeds} seeds, {found.jobs:,} jobs{judges}{_cost(found)}"]
     if found.stored is not None:
         lines.append(f"spread and tokens as in {found.stored}, where it has them")
-    heads = ["lane", "requests", "input tokens", "output tokens", "cost", "at its limits"]
-    lines += ["", format_table(heads, map(_lane_cells, found.lanes)), ""]
+    if found.minutes is not None:
+        lines.append(
+            f"at the lanes' limits it takes {found.minutes:,.1f} min" + (", judges after the answers" * bool(judges))
+        )
+    heads = ["requests", "input tokens", "output tokens", "cost", "at its limits"]
+    lines += ["", format_table(["lane", *heads], map(_lane_cells, found.lanes)), ""]
+    if found.judges:
+        lines += [format_table(["of these by", "asks", *heads], map(_judge_cells, found.judges)), ""]
     heads = ["gate", "cell", "tier", "passes if unchanged", "sees", "from"]
     lines.append(format_table(heads, map(_gate_cells, found.gates)))
     return lines + [f"  {one_line(gate.metric)}: {gate.advice}" for gate in found.gates if gate.advice]
@@ -89,7 +101,9 @@ def _lines(found: Forecast) -> list[str]:
 def _cost(found: Forecast) -> str:
     """Return what all of it costs, and of how much that is not known."""
     share = (
-        f"{found.unpriced / found.jobs:.0%} of the jobs are on models without a known price" if found.unpriced else ""
+        f"{found.unpriced / found.requests:.0%} of the requests are on models without a known price"
+        if found.unpriced
+        else ""
     )
     if found.cost_usd is None:
         return f", cost not known: {share}" if share else ""
@@ -101,6 +115,10 @@ def _lane_cells(lane: LaneForecast) -> list[str]:
     cost = "not known" if lane.cost_usd is None else format_usd(lane.cost_usd) + (" in part" if lane.unpriced else "")
     tokens = [f"{lane.input_tokens:,}", f"{lane.output_tokens:,}"]
     return ["+".join(lane.models), f"{lane.requests:,}", *tokens, cost, time]
+
+
+def _judge_cells(judge: JudgeForecast) -> list[str]:
+    return [judge.scorer, *_lane_cells(judge)]
 
 
 def _gate_cells(gate: GateForecast) -> list[str]:

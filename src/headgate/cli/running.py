@@ -175,7 +175,7 @@ async def _shown(start: Callable[[Watch], Awaitable[_T]], *, again: str, quiet: 
 
 
 async def _show(running: Conductor) -> None:
-    with Progress(running.statistics, total=running.todo, stream=sys.stderr) as progress:
+    with Progress(running.statistics, total=lambda: running.todo, stream=sys.stderr) as progress:
         while True:
             await asyncio.sleep(_TICK_S)
             progress.tick()

@@ -210,7 +210,7 @@ def _rows_of(judge: BoundJudge, frame: pl.DataFrame, columns: Mapping[str, Mappi
     for number, row in enumerate(frame.iter_rows(named=True), 1):
         item = columns[row["item_id"]]
         answers = {"first": row["output_baseline"], "second": row["output"]} if paired else {"output": row["output"]}
-        variables = _told(judge, item, answers)
+        variables = told(judge, item, answers)
         if variables is not None:
             target = variables["target"]
             yield Row(
@@ -223,8 +223,8 @@ def _rows_of(judge: BoundJudge, frame: pl.DataFrame, columns: Mapping[str, Mappi
             )
 
 
-def _told(judge: BoundJudge, item: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return what the judge is told; None where its templates do not fit this item, or it lacks a target."""
+def told(judge: BoundJudge, item: Mapping[str, Any], answers: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what a judge is told of an item and answers; None where its templates do not fit, or a target lacks."""
     columns = {name: value for name, value in item.items() if name != "target"}
     try:
         variables = judge.variables(columns, item["target"], **answers)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from headgate.conduct.cap import check_cap
+from headgate.conduct.foreseen import foresee
 from headgate.conduct.judges import judge_prompts
 from headgate.conduct.judging import read_facts
-from headgate.conduct.outlay import LaneForecast, forecast_lanes, measure_usage
+from headgate.conduct.outlay import JudgeForecast, LaneForecast, forecast_outlay
 from headgate.conduct.prepare import planned
 from headgate.conduct.scoring import bind_scorers
+from headgate.conduct.usage import measure_usage
 from headgate.decide.cells import Match, pair_arms, single_cells
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.forecast import GateForecast, forecast_gate
@@ -21,7 +23,7 @@ from headgate.decide.tables import Items, items_of
 from headgate.errors import ConfigError, HeadgateError, StatisticsError
 from headgate.plan import Plan
 from headgate.prices import ModelPrice, find_prices, format_usd
-from headgate.suite.model import Gate, Judge, Suite
+from headgate.suite.model import Gate, Suite
 from headgate.suite.prompts import Prompt
 
 _FEWEST: Final = 20
@@ -37,13 +39,21 @@ class Forecast:
     items, jobs, seeds : int
         Size of the plan.
     lanes : tuple of LaneForecast
-        What each lane has to carry.
+        What each lane has to carry, with what judges ask.
+    judges : tuple of JudgeForecast
+        What of it scorers ask about the answers.
+    minutes : float or None
+        Of the slowest lane and, one after the other, of the judges, as far as limits are declared.
     gates : tuple of GateForecast
         What each gate can show.
     stored : str or None
         The run that spread and tokens were taken from.
-    max_cost_usd : float or None
-        The suite's cap.
+    max_cost_usd, max_tokens, max_minutes : float or None
+        The suite's caps.
+    refused : str or None
+        Why a run will be refused: a cap that cannot be held.
+    unforeseen : tuple of str
+        Evaluators that ask a model of the suite nobody knows how much; it is not in the forecast.
     warnings : tuple of str
         What will stand in the way of the run.
     """
@@ -53,31 +63,61 @@ class Forecast:
     seeds: int
     lanes: tuple[LaneForecast, ...]
     gates: tuple[GateForecast, ...]
+    judges: tuple[JudgeForecast, ...] = ()
+    minutes: float | None = None
     stored: str | None = None
     max_cost_usd: float | None = None
+    max_tokens: int | None = None
+    max_minutes: float | None = None
+    refused: str | None = None
+    unforeseen: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
-    def minutes(self) -> float | None:
-        """Of the slowest lane, as far as limits are declared."""
-        known = [lane.minutes for lane in self.lanes if lane.minutes is not None]
-        return max(known) if known else None
+    def requests(self) -> int:
+        """Jobs of the plan, and of its judges."""
+        return sum(lane.requests for lane in self.lanes)
+
+    @property
+    def tokens(self) -> int:
+        """Input and output of all of them."""
+        return sum(lane.input_tokens + lane.output_tokens for lane in self.lanes)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether the tokens of every request are known from an earlier run."""
+        return all(lane.measured == lane.requests for lane in self.lanes)
 
     @property
     def cost_usd(self) -> float | None:
-        """Of the jobs whose model has a known price; None where none has."""
+        """Of the requests whose model has a known price; None where none has."""
         known = [lane.cost_usd for lane in self.lanes if lane.cost_usd is not None]
         return sum(known) if known else None
 
     @property
     def unpriced(self) -> int:
-        """Jobs whose model has no known price."""
+        """Requests whose model has no known price."""
         return sum(lane.unpriced for lane in self.lanes)
 
     @property
     def is_worth_it(self) -> bool:
-        """Whether every blocking gate passes an unchanged candidate more often than not."""
-        return all(gate.is_worth_it for gate in self.gates if gate.tier == "blocking")
+        """Whether every blocking gate passes an unchanged candidate more often than not, and the caps last for it."""
+        passes = all(gate.is_worth_it for gate in self.gates if gate.tier == "blocking")
+        return passes and not (self.is_measured and self.too_low)
+
+    @property
+    def too_low(self) -> tuple[str, ...]:
+        """The caps that are below the forecast, in words."""
+        caps = (
+            (self.max_cost_usd, self.cost_usd, format_usd),
+            (self.max_tokens, self.tokens, "{:,.0f} tokens".format),
+            (self.max_minutes, self.minutes, "{:,.1f} minutes".format),
+        )
+        return tuple(
+            f"the cap of {show(cap)} is below the forecast of {show(found)}"
+            for cap, found, show in caps
+            if cap is not None and found is not None and cap < found
+        )
 
 
 def forecast_suite(suite: Suite, *, stored: Path | None = None, last: Path | None = None) -> Forecast:
@@ -100,23 +140,25 @@ def forecast_suite(suite: Suite, *, stored: Path | None = None, last: Path | Non
     prices = find_prices(suite.places)
     if stored is None and last is not None and _fits(suite, last):
         stored = last
+    asking, unforeseen = foresee(suite, scorers, stored)
+    measured = {} if stored is None else measure_usage(stored)
     with planned(suite) as plan:
-        prompts = plan.prompts
-        measured = {} if stored is None else measure_usage(stored)
-        lanes = tuple(forecast_lanes(suite, plan, prices=prices, measured=measured))
-        gates = tuple(_gates(suite, plan, stored))
-    found = Forecast(
-        items=len(plan.items),
-        jobs=len(plan),
-        seeds=plan.seeds,
-        lanes=lanes,
-        gates=gates,
-        stored=None if stored is None else str(stored),
-        max_cost_usd=suite.budget.max_cost_usd,
-    )
-    judges = judge_prompts(scorer.judge for scorer in scorers)
-    warnings = tuple(_warnings(suite, prompts, prices, found, judges))
-    return replace(found, gates=tuple(_priced(gate, found) for gate in gates), warnings=warnings)
+        outlay = forecast_outlay(suite, plan, prices=prices, measured=measured, asking=asking)
+        found = Forecast(
+            items=len(plan.items),
+            jobs=len(plan),
+            seeds=plan.seeds,
+            lanes=outlay.lanes,
+            judges=outlay.judges,
+            minutes=outlay.minutes,
+            gates=tuple(_gates(suite, plan, stored)),
+            stored=None if stored is None else str(stored),
+            refused=_refusal(suite, plan.prompts, prices, judge_prompts(scorer.judge for scorer in scorers)),
+            unforeseen=unforeseen,
+            **suite.budget.model_dump(),
+        )
+    warnings = tuple(_warnings(suite, prices, found))
+    return replace(found, gates=tuple(_priced(gate, found) for gate in found.gates), warnings=warnings)
 
 
 def _fits(suite: Suite, run: Path) -> bool:
@@ -140,35 +182,32 @@ def _priced(gate: GateForecast, found: Forecast) -> GateForecast:
     return replace(gate, needed_cost_usd=cost, advice=advice)
 
 
-def _warnings(
+def _refusal(
     suite: Suite,
     prompts: Sequence[Prompt],
-    prices: dict[str, ModelPrice | None],
-    found: Forecast,
+    prices: Mapping[str, ModelPrice | None],
     judges: Mapping[str, Sequence[Prompt]],
-) -> Iterator[str]:
-    cap, cost = found.max_cost_usd, found.cost_usd
-    grades = {scorer.name: _grades(scorer) * found.jobs for scorer in suite.scorers if isinstance(scorer, Judge)}
-    if grades:
-        asked = ", ".join(f"{number:,} of {name}" for name, number in grades.items())
-        yield f"judges are asked beside these jobs, at most {asked}: their tokens are not in the forecast"
+) -> str | None:
+    try:
+        check_cap(suite, prompts, prices, judges=judges)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
+def _warnings(suite: Suite, prices: Mapping[str, ModelPrice | None], found: Forecast) -> Iterator[str]:
+    if found.unforeseen:
+        mend = "plan by a run that asked them (--pilot, --from)"
+        yield f"what {', '.join(found.unforeseen)} will ask of models is not foreseen, as it is their code's: {mend}"
     tested = {model.id for model in suite.tested}
     unknown = [model for model, price in prices.items() if price is None and model in tested]
     if unknown and any(gate.metric == "cost_usd" for gate in suite.gates):
         yield f"a gate on cost_usd would be invalid: the price of {', '.join(unknown)} is not known"
-    if cap is None:
-        return
-    try:
-        check_cap(suite, prompts, prices, judges=judges)
-    except ConfigError as error:
-        yield f"a run will be refused: {error}"
-    if cost is not None and cap < cost:
-        yield f"the cap of {format_usd(cap)} is below the forecast of {format_usd(cost)}: the run would end early"
-
-
-def _grades(judge: Judge) -> int:
-    """Return how many grades an answer gets; one of a pair has a half of two orders."""
-    return len(judge.asked) * judge.repeats
+    if found.refused is not None:
+        yield f"a run will be refused: {found.refused}"
+    guessed = "" if found.is_measured else "; tokens are estimated, which is too much as a rule"
+    for said in found.too_low:
+        yield f"{said}: the run would end early{guessed}"
 
 
 def _gates(suite: Suite, plan: Plan, stored: Path | None) -> Iterator[GateForecast]:

@@ -14,7 +14,7 @@ from headgate.conduct.evaluators import make_ready
 from headgate.conduct.grading import check_judges
 from headgate.conduct.hosts import check_host, check_hosts
 from headgate.conduct.judges import check_pairs, judge_prompts
-from headgate.conduct.scoring import BoundScorer, bind_scorers, check_open
+from headgate.conduct.scoring import BoundScorer, bind_scorers
 from headgate.errors import ConfigError, PlanMismatch
 from headgate.execute.endpoint import check_forms, resolve_key
 from headgate.execute.routing import Route
@@ -105,7 +105,7 @@ def prepare(
     judges = judge_prompts(scorer.judge for scorer in scorers)
     for model in suite.models:
         if model.role == "judge" or chosen is None or chosen.has_model(model.id):
-            _check_model(suite, model, prompts if model.role == "tested" else judges.get(model.id, ()), allow_hosts)
+            check_model(suite, model, prompts if model.role == "tested" else judges.get(model.id, ()), allow_hosts)
     for scorer in scorers:
         if isinstance(scorer.spec, EmbeddingSimilarity) and scorer.key is not None:
             check_host(scorer.spec.base_url, allow_hosts, field=f"scorers.{scorer.name}.base_url", file=suite.file)
@@ -133,7 +133,7 @@ def prepare(
             staged.replace(files.items)
             plan = plan_suite(suite, items=ItemFile(files.items), prompts=prompts, arm=chosen, seeds=seeds)
             versions = {scorer.name: scorer.version for scorer in scorers}
-            manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard, prices=prices)
+            manifest = make_manifest(suite, plan, scorers=versions, argv=argv, shard=shard, prices=prices, out=out)
             store = RunStore.create(out, manifest, lock=lock)
         staged.unlink(missing_ok=True)
     except BaseException:
@@ -149,7 +149,7 @@ def prepare(
     return Prepared(suite=suite, plan=plan, store=store, scorers=scorers, **facts)
 
 
-def _check_model(suite: Suite, model: Model, prompts: Sequence[Prompt], allow_hosts: Collection[str] | None) -> None:
+def check_model(suite: Suite, model: Model, prompts: Sequence[Prompt], allow_hosts: Collection[str] | None) -> None:
     """Make sure that a model can be asked these prompts, wherever it is served."""
     for place in model.places:
         check_forms(place, prompts, file=suite.file)
@@ -187,38 +187,6 @@ def open_routes(suite: Suite, plan: Plan, prices: Mapping[str, ModelPrice | None
             router = resolve_callable(model.route, base=suite.base, field=field, file=suite.file)
         routes[model.id] = Route(model, prompts=plan.prompts, prices=prices, key_of=key_of, router=router)
     return routes
-
-
-def prepare_scoring(suite: Suite, run: Path) -> Prepared:
-    """Open a stored run to score it again: its plan is empty, and only judges are asked.
-
-    Raises
-    ------
-    ConfigError
-        If the folder is no run, or what the suite's scorers name is missing or wrong.
-    StoreError
-        If the disk refuses, or another process writes to the run.
-    """
-    scorers = bind_scorers(suite, keys=True)
-    asked = judge_prompts(scorer.judge for scorer in scorers)
-    alone = suite.model_copy(update={"models": suite.judges})
-    for model in suite.judges:
-        _check_model(suite, model, asked.get(model.id, ()), None)
-    calls, prices = dict(resolve_calls(alone)), find_judge_prices(suite)
-    check_cap(alone, (), prices, judges=asked)
-    store = RunStore.open(run)
-    try:
-        check_open(store)
-        items = ItemFile(store.files.items)
-        check_judges(scorers, items)
-        plan = Plan(items, prompts=(), models=(), seeds=1)
-    except BaseException:
-        store.close()
-        raise
-    known = {model: price for model, price in prices.items() if price is not None}
-    return Prepared(
-        suite=alone, plan=plan, store=store, scorers=scorers, calls=calls, prices=known, routes={}, resumed=True
-    )
 
 
 def find_judge_prices(suite: Suite) -> dict[str, ModelPrice | None]:

@@ -290,8 +290,12 @@ class Conductor:
     def _watcher(self) -> Watcher:
         manifest, options = self._prepared.store.manifest, self._options
         run = {"run_id": manifest.run_id, "name": manifest.name, "version": __version__}
-        watched = Watched(statistics=self.statistics, rows_pending=lambda: self.rows_pending, jobs=self.todo, run=run)
-        return Watcher(watched, metrics_file=options.metrics_file, stall_s=options.stall_s)
+        counts = {"rows_pending": lambda: self.rows_pending, "jobs": lambda: self.todo}
+        return Watcher(
+            Watched(statistics=self.statistics, run=run, **counts),
+            metrics_file=options.metrics_file,
+            stall_s=options.stall_s,
+        )
 
     async def execute(self) -> None:
         """Run the jobs, and leave Parquet parts only.

@@ -40,15 +40,15 @@ class Watched:
         The engine's statistics; None before it starts.
     rows_pending : callable
         Rows that are not on the disk yet.
-    jobs : int
-        Jobs of this call.
+    jobs : callable
+        Jobs of this call so far: those of judges come with the answers that they grade.
     run : mapping of str to str
         What names the run in its metrics.
     """
 
     statistics: Callable[[], EngineStatistics | None]
     rows_pending: Callable[[], int]
-    jobs: int
+    jobs: Callable[[], int]
     run: Mapping[str, str]
 
 
@@ -117,12 +117,14 @@ class Watcher:
             if self._warned:
                 _LOG.info("moving again", extra={"facts": {"idle_s": round(self._idle_s(), 1)}})
             self._moved, self._moved_at, self._warned = moved, time.monotonic(), 0
-        elif (due := int(self._idle_s() / self._stall_s)) > self._warned and (now.done < self._watched.jobs or pending):
+        elif (due := int(self._idle_s() / self._stall_s)) > self._warned and (
+            now.done < self._watched.jobs() or pending
+        ):
             self._warned = due
             self._warn(now, pending)
 
     def _warn(self, now: EngineStatistics, pending: int) -> None:
-        idle_s, left = self._idle_s(), self._watched.jobs - now.done
+        idle_s, left = self._idle_s(), self._watched.jobs() - now.done
         lanes = [{"lane": "+".join(lane.models), "waits_for": lane.waits_for} for lane in now.lanes]
         facts = {
             "message": describe_stall(now, idle_s=idle_s, jobs_left=left, rows_pending=pending),
@@ -154,7 +156,7 @@ class Watcher:
         watched = self._watched
         return format_metrics(
             watched.statistics() or _NOTHING,
-            jobs=watched.jobs,
+            jobs=watched.jobs(),
             rows_pending=watched.rows_pending(),
             idle_s=self._idle_s(),
             running=running,

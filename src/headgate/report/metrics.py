@@ -18,7 +18,7 @@ def format_metrics(
     statistics : EngineStatistics
         Counters start with this call of the run, not with the run.
     jobs : int
-        Jobs that this call runs.
+        Jobs that this call runs, those of judges once their answers are there.
     rows_pending : int
         Rows that are not on the disk yet.
     idle_s : float
@@ -43,7 +43,12 @@ def format_metrics(
     lines = [
         *family("run_info", "gauge", "The run that wrote this.", [(run, 1)]),
         *family("running", "gauge", "1 while the run is under way.", [({}, running)]),
-        *family("jobs_planned", "gauge", "Jobs that this call runs.", [({}, jobs)]),
+        *family(
+            "jobs_planned",
+            "gauge",
+            "Jobs that this call runs, those of judges once their answers are there.",
+            [({}, jobs)],
+        ),
         *family("rows_pending", "gauge", "Rows that are not on the disk yet.", [({}, rows_pending)]),
         *family("idle_seconds", "gauge", "Seconds since a job, an attempt or a commit ended.", [({}, idle_s)]),
         *_engine(statistics),

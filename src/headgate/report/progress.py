@@ -54,13 +54,15 @@ class Progress:
     ----------
     statistics : callable
         Asked for the state; None before the engine starts.
-    total : int
-        Jobs of this call.
+    total : callable
+        Asked for the jobs of this call so far: those of judges come with the answers that they grade.
     stream : text stream
         Usually stderr.
     """
 
-    def __init__(self, statistics: Callable[[], EngineStatistics | None], *, total: int, stream: TextIO) -> None:
+    def __init__(
+        self, statistics: Callable[[], EngineStatistics | None], *, total: Callable[[], int], stream: TextIO
+    ) -> None:
         self._statistics, self._total = statistics, total
         self._console = Console(file=stream, stderr=True)
         self._live = Live(
@@ -89,7 +91,7 @@ class Progress:
         self._last = time.monotonic()
         statistics = self._statistics()
         if statistics is not None:
-            self._console.print(Text(describe(statistics, self._total)), soft_wrap=True)
+            self._console.print(Text(describe(statistics, self._total())), soft_wrap=True)
 
     def _render(self) -> Table:
         statistics = self._statistics()
@@ -97,11 +99,12 @@ class Progress:
         if statistics is None:
             table.add_row("starting")
             return table
-        bar = ProgressBar(total=max(1, self._total), completed=statistics.done, width=40)
-        table.add_row(bar, Text(f"{statistics.done / max(1, self._total):.0%}"))
+        total = max(1, self._total())
+        bar = ProgressBar(total=total, completed=statistics.done, width=40)
+        table.add_row(bar, Text(f"{statistics.done / total:.0%}"))
         body = Table.grid()
         body.add_row(table)
-        for part in describe(statistics, self._total).split(" | "):
+        for part in describe(statistics, self._total()).split(" | "):
             body.add_row(Text("  " + part))
         return body
 

@@ -215,6 +215,32 @@ class Contrast:
     minus: Share
     correlation: float
 
+    @classmethod
+    def of(
+        cls,
+        plus: Floats,
+        minus: Floats,
+        cluster: Ints | None = None,
+        n_rows: tuple[int | None, int | None] = (None, None),
+    ) -> Contrast:
+        """Summarise item means on the scale of 0 to 1."""
+        return cls(
+            plus=Share.of(plus, cluster, n_rows=n_rows[0]),
+            minus=Share.of(minus, cluster, n_rows=n_rows[1]),
+            correlation=_correlation(plus, minus, cluster),
+        )
+
+    @classmethod
+    def of_parts(cls, gain: Floats, cluster: Ints | None = None) -> Contrast:
+        """Summarise the gains of items against their losses: rounding is neither."""
+        gain = np.where(np.abs(gain) > ROUNDING, gain, 0.0)
+        return cls.of(np.maximum(gain, 0), np.maximum(-gain, 0), cluster)
+
+    @property
+    def value(self) -> float:
+        """The difference."""
+        return self.plus.mean - self.minus.mean
+
     def scaled(self, factor: float) -> Contrast:
         """Return what ``factor`` times as many items like these would show."""
         return Contrast(plus=self.plus.scaled(factor), minus=self.minus.scaled(factor), correlation=self.correlation)
@@ -272,10 +298,9 @@ class PairedLimits:
             return cls(difference=difference, contrasts=(), scale=math.inf)
         low, high = as_bounds(bounds)
         c, b = (candidate - low) / (high - low), (baseline - low) / (high - low)
-        contrasts = [_contrast(c, b, cluster, n_rows)]
-        if differing(c, b, cluster) < SPARSE:
-            gain = np.where(np.abs(c - b) > ROUNDING, c - b, 0.0)
-            contrasts.append(_contrast(np.maximum(gain, 0), np.maximum(-gain, 0), cluster, (None, None)))
+        contrasts = [Contrast.of(c, b, cluster, n_rows)]
+        if _differing(c, b, cluster) < SPARSE:
+            contrasts.append(Contrast.of_parts(c - b, cluster))
         return cls(difference=difference, contrasts=tuple(contrasts), scale=high - low)
 
     @classmethod
@@ -356,14 +381,6 @@ def exp(x: float) -> float:
         return math.inf
 
 
-def _contrast(plus: Floats, minus: Floats, cluster: Ints | None, n_rows: tuple[int | None, int | None]) -> Contrast:
-    return Contrast(
-        plus=Share.of(plus, cluster, n_rows=n_rows[0]),
-        minus=Share.of(minus, cluster, n_rows=n_rows[1]),
-        correlation=_correlation(plus, minus, cluster),
-    )
-
-
 def _correlation(x: Floats, y: Floats, cluster: Ints | None) -> float:
     if cluster is not None:
         x, y = cluster_means(x, cluster), cluster_means(y, cluster)
@@ -373,7 +390,7 @@ def _correlation(x: Floats, y: Floats, cluster: Ints | None) -> float:
     return float(np.clip(steady_sum(x * y) / math.sqrt(steady_square(x) * steady_square(y)), -1, 1))
 
 
-def differing(x: Floats, y: Floats, cluster: Ints | None) -> int:
+def _differing(x: Floats, y: Floats, cluster: Ints | None) -> int:
     """Count the items, or the clusters, on which two arms differ."""
     different = np.abs(x - y) > ROUNDING
     return int(np.count_nonzero(different)) if cluster is None else np.unique(cluster[different]).size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,11 +12,9 @@ from numpy.typing import ArrayLike
 from headgate.errors import StatisticsError
 from headgate.stats.clusters import Spread
 from headgate.stats.estimate import Estimate
-from headgate.stats.intervals import Limits, MeanLimits, student
-from headgate.stats.paired import SPARSE, PairedLimits, differing
+from headgate.stats.intervals import ROUNDING, Limits, MeanLimits, student
+from headgate.stats.paired import Contrast
 from headgate.stats.values import UNIT, Bounds, Floats, as_alpha, as_bounds, as_values
-
-Sum: TypeAlias = tuple[tuple[MeanLimits | PairedLimits, float], ...]
 
 LABELS: Final = 30
 """Fewer human labels than this say too little about the judge's bias."""
@@ -62,16 +60,19 @@ def ppi_mean(
     Notes
     -----
     Angelopoulos, Duchi and Zrnic (2023), PPI++: ``lambda mean(f_u) + mean(y - lambda f_l)`` with variance
-    ``lambda^2 var(f_u) / N + var(y - lambda f_l) / n``, at Student's quantile of the labels. Within bounds the envelope
-    with MOVER intervals of the same sum; where fewer than 30 labels differ from the judge, also with one that bounds
-    the judge's errors apart, as :func:`headgate.stats.paired_interval` does, since rare ones may not have been seen.
-    The plain interval would miss 17 to 57 % on one side, of 5 %, where 30 labels of 90 to 98 % are nearly all right.
+    ``lambda^2 var(f_u) / N + var(y - lambda f_l) / n``, at Student's quantile of the labels. Each label has the weight
+    lambda that the other labels give: one that it helped to choose makes its own error look small, and leans to it.
+    Judges err rarely, and to one side, so the spread of a few labels tells too little of the others. Within bounds the
+    limits are the envelope with two MOVER intervals: of the corrected labels' mean gain and mean loss about their
+    median, and the judge's mean; and of the judge's gains and losses against the labels, the labels, and the judge's
+    mean, since with many items more than labels an error that no label has met counts in full. See
+    :func:`headgate.stats.paired_interval` for gains and losses.
 
     Examples
     --------
     >>> estimate = ppi_mean([1] * 30 + [0] * 20, [1] * 35 + [0] * 15, [1] * 700 + [0] * 300)
     >>> round(estimate.value, 3), estimate.method
-    (0.6, 'PPI++ (judge weight 0.816)')
+    (0.594, 'PPI++ (judge weight 0.816)')
     """
     limits = PpiLimits.of(labels, judged, unlabelled, bounds=bounds)
     below, above = limits.at(as_alpha(confidence))
@@ -97,8 +98,12 @@ class PpiLimits:
         Estimate and its standard error, in the units of the metric; the units are the labels.
     weight : float
         Of the judge, from 0 to 1.
-    sums : tuple of Sum
-        On the scale of 0 to 1: parts whose weighted sum is the estimate, with limits of their own.
+    corrected : Contrast
+        Gains of the corrected labels against their losses, about their median, on the scale of 0 to 1.
+    errors : Contrast
+        Of the labels against the judge's scores of the same items, on that scale.
+    labels, judge : MeanLimits
+        The labels, and the judge's scores of the other items, on that scale.
     bounds : tuple of float or None
         The metric's bounds.
     n_items : int
@@ -107,7 +112,10 @@ class PpiLimits:
 
     spread: Spread
     weight: float
-    sums: tuple[Sum, ...]
+    corrected: Contrast
+    errors: Contrast
+    labels: MeanLimits
+    judge: MeanLimits
     bounds: Bounds | None
     n_items: int
 
@@ -126,13 +134,18 @@ class PpiLimits:
         low, high = (0.0, 1.0) if bounds is None else as_bounds(bounds)
         scale = high - low
         y, f, rest = ((scores - low) / scale for scores in (y, f, rest))
-        weight = _weight(y, f, rest)
-        value = weight * float(rest.mean()) + float((y - weight * f).mean())
-        se = math.sqrt(weight**2 * float(rest.var(ddof=1)) / rest.size + float((y - weight * f).var(ddof=1)) / y.size)
+        weights = _weights(y, f, rest)
+        weight = float(weights.mean())
+        corrected = y - weights * (f - rest.mean())
+        variance = weight**2 * float(rest.var(ddof=1)) / rest.size + float(corrected.var(ddof=1)) / y.size
+        value = low + scale * float(corrected.mean())
         return cls(
-            spread=Spread(mean=low + scale * value, se=scale * se, df=y.size - 1.0, units=float(y.size)),
+            spread=Spread(mean=value, se=scale * math.sqrt(variance), df=y.size - 1.0, units=float(y.size)),
             weight=weight,
-            sums=() if bounds is None else _sums(y, f, rest, weight),
+            corrected=Contrast.of_parts(corrected - np.median(corrected)),
+            errors=Contrast.of_parts(y - f),
+            labels=MeanLimits.of(y),
+            judge=MeanLimits.of(rest),
             bounds=None if bounds is None else (low, high),
             n_items=y.size + rest.size,
         )
@@ -149,43 +162,47 @@ class PpiLimits:
 
     def scaled(self, factor: float) -> PpiLimits:
         """Return the limits that ``factor`` times as many items like these would have, as many of them labelled."""
-        sums = tuple(tuple((part.scaled(factor), weight) for part, weight in parts) for parts in self.sums)
-        return replace(self, spread=self.spread.scaled(factor), sums=sums)
+        return replace(
+            self,
+            spread=self.spread.scaled(factor),
+            corrected=self.corrected.scaled(factor),
+            errors=self.errors.scaled(factor),
+            labels=self.labels.scaled(factor),
+            judge=self.judge.scaled(factor),
+        )
 
     def at(self, alpha: float) -> Limits:
         """Return both one-sided limits at level ``alpha``."""
-        half = student(alpha, self.spread.df) * self.spread.se
-        plain = self.value - half, self.value + half
+        t = student(alpha, self.spread.df)
+        low, high = self.value - t * self.spread.se, self.value + t * self.spread.se
         if self.bounds is None:
-            return plain
-        low, high = self.bounds
-        scale, unit = high - low, (self.value - low) / (high - low)
-        found = [_around(unit, alpha, parts) for parts in self.sums]
-        lows, highs = zip(plain, *((low + scale * one, low + scale * other) for one, other in found), strict=True)
-        return max(min(lows), low), min(max(highs), high)
+            return low, high
+        scale, weight = self.bounds[1] - self.bounds[0], self.weight
+        corrected, errors = (_reach(part.value, part.at(t)) for part in (self.corrected, self.errors))
+        labels, judge = (_reach(part.value, part.at(alpha)) for part in (self.labels, self.judge))
+        down, up = (
+            scale * max(math.hypot(weight * j, c), math.hypot(weight * j, weight * e, (1 - weight) * y))
+            for j, c, e, y in zip(judge, corrected, errors, labels, strict=True)
+        )
+        low, high = min(low, self.value - down), max(high, self.value + up)
+        return max(low, self.bounds[0]), min(high, self.bounds[1])
 
 
-def _sums(y: Floats, f: Floats, rest: Floats, weight: float) -> tuple[Sum, ...]:
-    judge = (MeanLimits.of(rest), weight)
-    sums: list[Sum] = [(judge, (PairedLimits.of(y, weight * f), 1.0))]
-    if differing(y, f, None) < SPARSE:
-        sums.append((judge, (PairedLimits.of(y, f), weight), (MeanLimits.of(y), 1 - weight)))
-    return tuple(sums)
+def _reach(value: float, limits: Limits) -> tuple[float, float]:
+    """Return how far the limits lie below and above."""
+    return value - limits[0], limits[1] - value
 
 
-def _weight(y: Floats, f: Floats, rest: Floats) -> float:
-    """Return the weight of the judge that makes the variance smallest, within 0 to 1."""
-    variance = float(np.concatenate([f, rest]).var(ddof=1))
-    if variance == 0:
-        return 0.0
-    covariance = float((y - y.mean()) @ (f - f.mean())) / y.size
-    return min(max(covariance / (variance * (1 + y.size / rest.size)), 0.0), 1.0)
+def _weights(y: Floats, f: Floats, rest: Floats) -> Floats:
+    """Return for each label the weight of the judge, within 0 to 1, that makes the variance of the others smallest."""
+    everywhere = np.concatenate([f, rest])
+    covariance = _of_others(y, f) / (y.size - 1)
+    variance = _of_others(everywhere, everywhere)[: y.size] / (everywhere.size - 2)
+    ratio = np.divide(covariance, variance, out=np.zeros_like(f), where=variance > ROUNDING**2)
+    return np.clip(ratio / (1 + (y.size - 1) / rest.size), 0.0, 1.0)
 
 
-def _around(value: float, alpha: float, parts: Sum) -> Limits:
-    """Return the limits of a weighted sum, from those of its parts."""
-    limits = [(part.value, part.at(alpha), weight) for part, weight in parts]
-    return (
-        value - math.hypot(*(weight * (mean - low) for mean, (low, _), weight in limits)),
-        value + math.hypot(*(weight * (high - mean) for mean, (_, high), weight in limits)),
-    )
+def _of_others(x: Floats, y: Floats) -> Floats:
+    """Return for each of n pairs the sum of ``(x - mean x) (y - mean y)`` over the others."""
+    x, y = x - x.mean(), y - y.mean()
+    return x @ y - x * y * (x.size / (x.size - 1))

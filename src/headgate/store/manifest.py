@@ -95,6 +95,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         Which part of the plan the run takes; None takes all of it.
     merged : list of str
         Ids of the runs that this one was merged from, in the order of their shards.
+    suite_folder : str, optional
+        From the run to the folder that the suite's paths start from.
     prices : dict
         Model id, or that of a place, to the price that costs were computed with; null where none was known, or shards
         had different ones.
@@ -115,6 +117,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     argv: list[str]
     shard: Shard | None = None
     merged: list[str] = []
+    suite_folder: str | None = None
     prices: dict[str, ModelPrice | None] = {}
 
     @property
@@ -140,6 +143,7 @@ def make_manifest(
     argv: Sequence[str] | None = None,
     shard: Shard | None = None,
     prices: Mapping[str, ModelPrice | None] | None = None,
+    out: Path | None = None,
 ) -> Manifest:
     """Collect the facts of a new run.
 
@@ -155,6 +159,8 @@ def make_manifest(
         Which part of the plan will run.
     prices : mapping, optional
         Model id to price.
+    out : Path, optional
+        The run directory.
     """
     now = datetime.now(UTC)
     declared = suite_json(suite)
@@ -172,8 +178,20 @@ def make_manifest(
         platform=platform.platform(),
         argv=hide_secrets(sys.argv if argv is None else argv),
         shard=shard,
+        suite_folder=None if out is None else way_to(suite.base, out),
         prices=dict(prices or {}),
     )
+
+
+def way_to(folder: Path, run: Path) -> str:
+    """Return the way from a run to a folder: it holds on where both are moved together, and names no machine's paths.
+
+    Examples
+    --------
+    >>> way_to(Path("/work/evals"), Path("/work/evals/runs/main"))
+    '../..'
+    """
+    return os.path.relpath(folder.resolve(), run.resolve())
 
 
 def new_run_id(now: datetime) -> str:

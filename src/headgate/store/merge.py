@@ -25,7 +25,7 @@ from headgate.prices import ModelPrice
 from headgate.store import checksums
 from headgate.store.disk import TEMPORARY, make_folder, naming, sync_path
 from headgate.store.layout import RunFolder
-from headgate.store.manifest import Manifest, new_run_id, write_manifest
+from headgate.store.manifest import Manifest, new_run_id, way_to, write_manifest
 from headgate.store.part import ROW_GROUP_ROWS, read_batches, write_part
 from headgate.store.provenance import ci_url, hide_secrets
 from headgate.store.schema import SCORES, conform
@@ -63,7 +63,7 @@ def merge_shards(paths: Iterable[Path], out: Path) -> Manifest:
         raise ConfigError("is there already", file=out, field="--out", mend="choose another, or remove it")
     shards = read_shards(paths)
     check_whole(shards)
-    manifest = _describe(shards)
+    manifest = _describe(shards, out)
     with naming(out, "merge"), _appearing(Path(os.path.abspath(out))) as files:  # noqa: PTH100 - symlinks stay
         _link_files(shards, files)
         _join_scores(shards, files)
@@ -110,10 +110,11 @@ def _clear(folder: Path) -> None:
             entry.unlink()
 
 
-def _describe(shards: Sequence[ShardRun]) -> Manifest:
+def _describe(shards: Sequence[ShardRun], out: Path) -> Manifest:
     """Return the manifest of the whole: the first shard's, but for what belongs to the merge itself."""
     manifests = [shard.manifest for shard in shards]
     first, now = manifests[0], datetime.now(UTC)
+    folder = None if first.suite_folder is None else shards[0].files.path.resolve() / first.suite_folder
     return replace(
         first,
         run_id=new_run_id(now),
@@ -123,6 +124,7 @@ def _describe(shards: Sequence[ShardRun]) -> Manifest:
         argv=hide_secrets(sys.argv),
         shard=None,
         merged=[manifest.run_id for manifest in manifests],
+        suite_folder=None if folder is None else way_to(folder, out),
         prices={model: _common(model, manifests) for model in first.prices},
     )
 

@@ -23,6 +23,12 @@ class Declaration(Part):
         """Folder that relative paths start from."""
         return self._base
 
+    def at(self, folder: Path) -> Self:
+        """Return the same declaration with paths that start from another folder, as if it stood in no file."""
+        moved = self.model_copy()
+        moved._document, moved._base = None, folder  # noqa: SLF001  # a declaration of this very class
+        return moved
+
     @property
     def file(self) -> Path | None:
         """The file it was read from, if any."""

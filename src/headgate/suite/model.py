@@ -360,7 +360,10 @@ class Model(Part):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the digest of the model covers: not where it is served, nor limits and deadlines."""
+        """What the digest of the model covers: what is sent, not where it is served, nor limits and deadlines.
+
+        What a model leaves out is left out here too, so that digests outlast options that come later.
+        """
         call = self.call if isinstance(self.call, str) or self.call is None else callable_name(self.call)
         behaviour = None if self.simulate is None else self.simulate.model_dump()
         if behaviour is not None and behaviour["judge"] is None:
@@ -371,6 +374,8 @@ class Model(Part):
             "params": self.params,
             "call": call,
             "simulate": behaviour,
+            **({} if self.api_version is None else {"api_version": self.api_version}),
+            **({} if self.on_unsupported == "error" else {"on_unsupported": self.on_unsupported}),
         }
 
 
