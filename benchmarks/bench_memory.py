@@ -87,8 +87,9 @@ def run_without_network(suite: Path) -> None:
     from null import NullTransport
 
     from headgate.conduct.loop import run_loop
+    from headgate.conduct.options import RunOptions
     from headgate.conduct.prepare import prepare
-    from headgate.conduct.run import Conductor, RunOptions
+    from headgate.conduct.run import Conductor
     from headgate.suite.files import load_suite
 
     def say(phase: str) -> None:

@@ -36,8 +36,9 @@ class Compaction:
 async def measure(suite: Path, transport: str, *, profile: bool) -> dict[str, Any]:
     from null import NullTransport
 
+    from headgate.conduct.options import RunOptions
     from headgate.conduct.prepare import prepare
-    from headgate.conduct.run import Conductor, RunOptions
+    from headgate.conduct.run import Conductor
     from headgate.execute.transports import open_transport
     from headgate.suite.files import load_suite
 

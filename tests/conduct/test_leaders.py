@@ -12,7 +12,7 @@ import pytest
 
 import headgate as hg
 from headgate.conduct.prepare import planned
-from headgate.conduct.run import long_prefixes
+from headgate.conduct.work import long_prefixes
 
 LONG = "Follow the rules of the house. " * 150
 

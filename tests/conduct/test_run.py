@@ -400,7 +400,7 @@ def test_a_failed_run_says_why_in_its_log(tmp_path):
 
 
 def test_a_log_that_cannot_be_opened_leaves_the_run_open_to_the_next(tmp_path, monkeypatch):
-    monkeypatch.setattr("headgate.conduct.run.check_output", lambda path, **_: None)  # as if it changed meanwhile
+    monkeypatch.setattr("headgate.conduct.options.check_output", lambda path, **_: None)  # as if it changed meanwhile
     for option in ("log_file", "metrics_file"):
         with pytest.raises(ConfigError, match=f"{option}: cannot be written"):
             hg.run(suite(), out=tmp_path / "run", **{option: tmp_path})
@@ -461,7 +461,7 @@ def test_all_limits_of_a_lane_reach_it(tmp_path, monkeypatch):
         made.append(limits)
         return Lane(**limits)
 
-    monkeypatch.setattr("headgate.conduct.run.Lane", a_lane)
+    monkeypatch.setattr("headgate.conduct.work.Lane", a_lane)
     run = hg.run(suite(lanes=[{"models": ["small"], "concurrency": 8, **declared}]), out=tmp_path / "run", limit=5)
     assert run.done == 20
     assert made == [declared]

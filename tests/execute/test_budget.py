@@ -18,8 +18,8 @@ from headgate.execute.answer import Answer, Failure
 from headgate.execute.budget import Budget, CostBound
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
 from headgate.execute.retry import ACTIONS
+from headgate.execute.work import Work
 from headgate.plan import Job
 from headgate.prices import ModelPrice, declared_price
 from headgate.result import Result

@@ -20,8 +20,8 @@ from headgate.execute import health
 from headgate.execute.endpoint import HttpEndpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
 from headgate.execute.transports import TransportName, open_transport
+from headgate.execute.work import Work
 from headgate.result import Result
 from headgate.testing import SimulatedServer, Simulation
 

@@ -21,10 +21,10 @@ from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, HttpEndpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
 from headgate.execute.secret import Secret
 from headgate.execute.statistics import EngineStatistics
 from headgate.execute.transports import TransportName, open_transport
+from headgate.execute.work import Work
 from headgate.plan import Job
 from headgate.result import Result
 from headgate.simulate.behaviour import FAULTS

@@ -17,10 +17,10 @@ from execute_jobs import COMPLETION, a_model, http, jobs, raw_server
 from headgate.execute.endpoint import HttpEndpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
 from headgate.execute.quota import Quota, Window
 from headgate.execute.transport import Request, Target
 from headgate.execute.transports import open_transport
+from headgate.execute.work import Work
 from headgate.result import Result
 from headgate.simulate.server import SimulatedServer
 from headgate.suite.model import Simulation

@@ -24,9 +24,9 @@ from headgate.execute.concurrency import START
 from headgate.execute.endpoint import Endpoint, HttpEndpoint
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
 from headgate.execute.statistics import EngineStatistics, LaneStatistics
 from headgate.execute.transports import open_transport
+from headgate.execute.work import Work
 from headgate.plan import Job
 from headgate.result import Result
 from virtual_clock import throughout

@@ -18,8 +18,8 @@ from headgate.errors import ConfigError, EndpointError
 from headgate.execute.answer import Answer, Failure, FailureKind
 from headgate.execute.engine import Engine
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Work
 from headgate.execute.routing import EndpointView, JobView, Route
+from headgate.execute.work import Work
 from headgate.plan import Job
 from headgate.prices import find_prices
 from headgate.result import Result

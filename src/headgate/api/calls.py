@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from headgate.conduct.loop import run_loop
-from headgate.conduct.run import Conductor, RunOptions, RunSummary
+from headgate.conduct.options import RunOptions
+from headgate.conduct.run import Conductor
+from headgate.conduct.summary import RunSummary
 from headgate.errors import ConfigError, Interrupted
 from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transport import Transport

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from headgate.api.calls import Run, RunPath, Watch, complete, interrupted, make_options, make_run
 from headgate.conduct.cap import cap_suite
+from headgate.conduct.options import RunOptions
 from headgate.conduct.prepare import ArmName, Prepared, prepare
 from headgate.conduct.rescoring import prepare_scoring
-from headgate.conduct.run import Conductor, RunOptions
+from headgate.conduct.run import Conductor
 from headgate.errors import EndpointError
 from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transports import TransportName

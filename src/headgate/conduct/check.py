@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from headgate.conduct.evaluators import serving
 from headgate.conduct.judges import check_pairs
 from headgate.conduct.judging import collect_results, known_facts, read_facts, serving_of
+from headgate.conduct.options import RunOptions
 from headgate.conduct.prepare import Prepared
-from headgate.conduct.run import Conductor, RunOptions, RunSummary
+from headgate.conduct.run import Conductor
 from headgate.conduct.scoring import check_open, score_rows
+from headgate.conduct.summary import RunSummary
 from headgate.decide.cells import Cell, cells_of, differing, matches
 from headgate.decide.course import Course, Declared, count_tests
 from headgate.decide.facts import RunFacts

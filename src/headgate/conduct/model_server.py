@@ -17,12 +17,14 @@ from headgate.conduct.asked import make_job, make_response
 from headgate.conduct.cap import open_budgets
 from headgate.conduct.lanes import declared_lanes
 from headgate.execute.budget import Budget
+from headgate.execute.counts import Counts
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
 from headgate.execute.inbox import Inbox
 from headgate.execute.lanes import Lane
-from headgate.execute.pool import Counts, Pool, Work
+from headgate.execute.pool import Pool
 from headgate.execute.transport import Transport
 from headgate.execute.transports import TransportName, open_transport
+from headgate.execute.work import Work
 from headgate.plan import Job
 from headgate.prices import ModelPrice, find_prices
 from headgate.result import Result

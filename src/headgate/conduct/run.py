@@ -5,141 +5,42 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from headgate import __version__
 from headgate.conduct.cap import open_budgets
 from headgate.conduct.collector import quiet_collector
 from headgate.conduct.grading import Batch, Grading
-from headgate.conduct.lanes import declared_lanes
 from headgate.conduct.metered import Asked
-from headgate.conduct.prepare import Prepared, item_keys
+from headgate.conduct.options import RunOptions
+from headgate.conduct.prepare import Prepared
 from headgate.conduct.scoring import score_run
-from headgate.conduct.watch import STALL_S, Watched, Watcher, check_output
-from headgate.errors import ConfigError, EndpointError
+from headgate.conduct.summary import RunSummary
+from headgate.conduct.todo import lane_jobs, open_jobs
+from headgate.conduct.watch import Watched, Watcher
+from headgate.conduct.work import open_work
+from headgate.errors import EndpointError
 from headgate.execute.budget import Budget
-from headgate.execute.cache import NO_CACHE, CacheKeys, CacheOptions, ResponseCache, open_cache
-from headgate.execute.endpoint import CallableEndpoint, Endpoint, HttpEndpoint, open_endpoint
+from headgate.execute.counts import Counts
 from headgate.execute.engine import Engine
-from headgate.execute.lanes import Lane
-from headgate.execute.leaders import Leaders
-from headgate.execute.pool import Counts, Sink, Work
-from headgate.execute.redaction import PatternRedaction, RedactedEndpoint
-from headgate.execute.reuse import Reuse, redraw_items
-from headgate.execute.routing import Route
+from headgate.execute.pool import Sink
 from headgate.execute.statistics import EngineStatistics
-from headgate.execute.transport import Transport
-from headgate.execute.transports import TransportName, open_transport
-from headgate.plan import Job, Plan
+from headgate.execute.work import Work
+from headgate.plan import Plan
 from headgate.report.logs import open_log
 from headgate.result import Result
-from headgate.shard import WHOLE, Shard
-from headgate.store.costs import Costs, sum_costs
-from headgate.store.index import contains
 from headgate.store.journal import JournalWriter
-from headgate.store.run import RunStore
-from headgate.suite.model import Lane as LaneDeclared
-from headgate.suite.model import Model, Simulation, Suite
 
 if TYPE_CHECKING:
     import polars as pl
 
-_CHUNK: Final = 8192
-_FEWEST_TO_LEAD: Final = 2
-_LONG_BYTES: Final = 3657
-"""About 1,024 tokens, from where on providers cache a prefix."""
 _LOG: Final = logging.getLogger("headgate.conduct")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
-    """What a call adds to the suite.
-
-    Attributes
-    ----------
-    limit : int, optional
-        Only the first so many items.
-    pilot : int, optional
-        Only so many items, drawn by the plan's digest; the same ones each time, and more of them with a larger number.
-    retry_errors : bool
-        Errored jobs are run again.
-    transport : Transport or str, optional
-        In place of the default one: the name of another, or one that is open; it is closed with the run.
-    metrics_file : Path, optional
-        Prometheus text, replaced every 15 s and at the end.
-    log_file : Path, optional
-        JSON lines, appended.
-    cache : CacheOptions
-        Whether answers are reused, and kept, and where.
-    stall_s : float
-        Seconds without movement after which a warning says what the run waits for.
-
-    Raises
-    ------
-    ConfigError
-        If a file cannot be written.
-    """
-
-    limit: int | None = None
-    pilot: int | None = None
-    retry_errors: bool = False
-    transport: Transport | TransportName | None = None
-    metrics_file: Path | None = None
-    log_file: Path | None = None
-    cache: CacheOptions = NO_CACHE
-    stall_s: float = STALL_S
-
-    def __post_init__(self) -> None:
-        if self.metrics_file is not None:
-            check_output(self.metrics_file, field="metrics_file", replaced=True)
-        if self.log_file is not None:
-            check_output(self.log_file, field="log_file")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSummary:
-    """How a run stands.
-
-    Attributes
-    ----------
-    planned : int
-        Jobs in the plan, or in the run's shard of it.
-    counts : mapping of str to int
-        Jobs with a row, by status.
-    unscored : mapping of str to int
-        Answers that could not be scored, by scorer.
-    costs : Costs
-        What the jobs with a row have cost.
-    lost : tuple of str
-        Why endpoints could not serve at its end, of models that others served.
-    """
-
-    path: Path
-    planned: int
-    counts: Mapping[str, int]
-    unscored: Mapping[str, int]
-    costs: Costs
-    lost: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, store: RunStore, *, unscored: Mapping[str, int]) -> Self:
-        """Return how the run of a store stands."""
-        counts, costs = store.counts(), sum_costs(store.files)
-        return cls(path=store.files.path, planned=store.manifest.n_jobs, counts=counts, unscored=unscored, costs=costs)
-
-    @property
-    def done(self) -> int:
-        """Jobs that have a row."""
-        return sum(self.counts.values())
 
 
 class Conductor:
@@ -182,7 +83,7 @@ class Conductor:
             suite=prepared.suite, files=prepared.store.files, scorers=prepared.scorers, prices=prepared.prices
         )
         self._judge_jobs, self._judge_down = 0, ""
-        self._todo = _todo(prepared, self._options)
+        self._todo = open_jobs(prepared, self._options)
 
     @property
     def todo(self) -> int:
@@ -323,7 +224,7 @@ class Conductor:
             stack.enter_context(quiet_collector())
             self._writer = writer = store.writer(on_commit=self._on_commit)
             stack.push_async_callback(writer.aclose)
-            self._lanes = await _open_work(self._prepared, self._options, stack)
+            self._lanes = await open_work(self._prepared, self._options, stack)
             self._open_budget(stack)
 
             async def work_off(todo: bytearray) -> None:
@@ -341,7 +242,9 @@ class Conductor:
         """Run jobs of one or more plans, lane by lane."""
         if self._stopped:
             return
-        work = [replace(lane, jobs=chain(*(_jobs(plan, todo, lane) for plan, todo in planned))) for lane in self._lanes]
+        work = [
+            replace(lane, jobs=chain(*(lane_jobs(plan, todo, lane) for plan, todo in planned))) for lane in self._lanes
+        ]
         shared: dict[str, Any] = {"counts": self._counts, "budget": self._budgets[0], "tokens": self._budgets[1]}
         self._engine = Engine(work, sink=sink, generation=self._prepared.store.generation, **shared)
         await self._engine.run()
@@ -427,158 +330,6 @@ class Conductor:
             store.close()
 
 
-def _todo(prepared: Prepared, options: RunOptions) -> bytearray:
-    """Return one byte per job: 1 where it is still to be run."""
-    plan = prepared.plan
-    n_items = len(plan.items) if options.limit is None else min(len(plan.items), options.limit)
-    todo = _shard(prepared).mark_jobs(n_items, cells=len(plan.cells))
-    if options.pilot is not None:
-        np.frombuffer(todo, np.uint8).reshape(n_items, -1)[_drawn(plan)[options.pilot :]] = 0
-    done = prepared.store.done_job_ids(retry_errors=options.retry_errors)
-    if len(done):
-        flags = np.frombuffer(todo, np.uint8)
-        for start in range(0, len(todo), _CHUNK):
-            ours = start + np.flatnonzero(flags[start : start + _CHUNK])
-            flags[ours[contains(done, map(plan.job_id, ours.tolist()))]] = 0
-    return todo
-
-
-def _drawn(plan: Plan) -> npt.NDArray[np.int64]:
-    """Return the items of a plan in an order that its digest draws."""
-    rng = np.random.Generator(np.random.Philox(key=int(plan.digest[:16], 16)))
-    return rng.permutation(len(plan.items))
-
-
-def _shard(prepared: Prepared) -> Shard:
-    return prepared.store.manifest.shard or WHOLE
-
-
-async def _open_work(prepared: Prepared, options: RunOptions, stack: AsyncExitStack) -> list[Work]:
-    """Open endpoints and lanes: one pool of workers per lane, each without jobs so far."""
-    suite = prepared.suite
-    asked = (*prepared.plan.models, *suite.judges)
-    places = {place.id: place for model in asked for place in model.places}
-    lanes = [lane for lane in declared_lanes(suite) if any(name in places for name in lane.models)]
-    lanes = [_shard(prepared).split_lane(lane) for lane in lanes]
-    transport = _transport(suite, options, connections=sum(lane.concurrency for lane in lanes))
-    if transport is not None:
-        stack.push_async_callback(transport.aclose)
-    simulator = open_simulator(suite, stack)
-    long = long_prefixes(prepared.plan)
-    _check_cache(suite, options.cache)
-    cache = open_cache(options.cache)
-    if cache is not None:
-        stack.push_async_callback(cache.aclose)
-    work: list[Work] = []
-    for lane in lanes:
-        ours = [place for place in places.values() if place.id in lane.models]
-        endpoints = {place.id: _open(place, prepared, lane, transport, simulator) for place in ours}
-        limits = Lane(**lane.model_dump(exclude={"models", "concurrency"}))
-        models = tuple(lane.models)
-        routes = {name: route for name, route in prepared.routes.items() if _meets(route, endpoints)}
-        shared: dict[str, Any] = {"concurrency": lane.concurrency, "prices": prepared.prices, "routes": routes}
-        tested = {place.id: place for place in ours if place.role == "tested"}
-        led = [(name, prompt) for name, place in tested.items() if place.prefix_order == "auto" for prompt in long]
-        shared["leaders"] = Leaders(led) if led else None
-        if cache is not None:
-            shared["reuse"] = _reuse(cache, prepared, tested, endpoints)  # what judges said the run keeps itself
-        shown = _redacted(endpoints, suite.store.redact)
-        work.append(Work(models=models, jobs=iter(()), endpoints=shown, lane=limits, **shared))
-    return work
-
-
-def _redacted(endpoints: Mapping[str, Endpoint], patterns: Sequence[str]) -> Mapping[str, Endpoint]:
-    """Return endpoints whose outcomes hold nothing that matches."""
-    if not patterns:
-        return endpoints
-    redaction = PatternRedaction(patterns)
-    return {name: RedactedEndpoint(endpoint, redaction) for name, endpoint in endpoints.items()}
-
-
-def _check_cache(suite: Suite, cache: CacheOptions) -> None:
-    """Refuse a cache, which holds answers as they are, where the suite does not want them kept."""
-    if cache.mode != "off" and (suite.store.redact or suite.store.outputs != "keep"):
-        said, mend = "says that outputs are not kept as they are", "leave --cache out: it would keep them"
-        raise ConfigError(said, file=suite.file, field="store", mend=mend)
-
-
-def long_prefixes(plan: Plan) -> list[str]:
-    """Return the prompts that begin with so much text in common that providers keep it in their caches.
-
-    What is in common is seen in the first and the last item, in any template language.
-    """
-    if len(plan.items) < _FEWEST_TO_LEAD:
-        return []
-    first, last = plan.items[0].messages, plan.items[len(plan.items) - 1].messages
-    return [prompt.name for prompt in plan.prompts if _common(first[prompt.name], last[prompt.name]) >= _LONG_BYTES]
-
-
-def _common(one: bytes, other: bytes) -> int:
-    pairs = zip(one, other, strict=False)
-    return next((place for place, (ours, theirs) in enumerate(pairs) if ours != theirs), min(len(one), len(other)))
-
-
-def _reuse(
-    cache: ResponseCache, prepared: Prepared, places: Mapping[str, Model], endpoints: Mapping[str, Endpoint]
-) -> Reuse:
-    http = {name: endpoint for name in places if isinstance(endpoint := endpoints[name], HttpEndpoint)}
-    keys = {name: CacheKeys(endpoint, places[name]) for name, endpoint in http.items()}
-    share, run_id = prepared.suite.policy.redraw, prepared.store.manifest.run_id
-    return Reuse(cache=cache, keys=keys, redraws=redraw_items(share, item_keys(prepared.plan), run_id=run_id))
-
-
-def _transport(suite: Suite, options: RunOptions, *, connections: int) -> Transport | None:
-    given = options.transport
-    if given is not None and not isinstance(given, str):
-        return given
-    if all(place.provider == "python" for place in suite.places):
-        return None
-    return open_transport(given, connections=connections)
-
-
-def _meets(route: Route, endpoints: Mapping[str, Endpoint]) -> bool:
-    return any(place.id in endpoints for place in route.places)
-
-
-def _open(
-    model: Model, prepared: Prepared, lane: LaneDeclared, transport: Transport | None, simulator: str | None
-) -> Endpoint:
-    if model.provider == "python":
-        return CallableEndpoint("python", prepared.calls[model.id], threads=lane.concurrency)
-    assert transport is not None
-    suite, prompts = prepared.suite, prepared.plan.prompts if model.role == "tested" else ()
-    return open_endpoint(
-        model, transport=transport, base=suite.base, file=suite.file, simulator=simulator, prompts=prompts
-    )
-
-
-def open_simulator(suite: Suite, stack: AsyncExitStack) -> str | None:
-    """Start the simulated provider, where a model needs it; return its base URL.
-
-    Raises
-    ------
-    ConfigError
-        If a model behaves in two ways.
-    """
-    models: dict[str, Simulation] = {}
-    for model in suite.places:
-        if model.provider == "simulated" and model.base_url is None:
-            behaviour = model.simulate or Simulation.model_validate({})
-            if models.setdefault(model.name, behaviour) != behaviour:
-                raise ConfigError(
-                    "behaves in two ways",
-                    file=suite.file,
-                    field="models",
-                    value=model.name,
-                    mend="give each its own `model`",
-                )
-    if not models:
-        return None
-    from headgate.simulate.server import SimulatedServer  # it brings a web server along
-
-    return stack.enter_context(SimulatedServer(models)).base_url
-
-
 def _numbered(writer: JournalWriter, generation: int) -> Sink:
     """Return what takes the rows of a run of a judge, which has been started as often as its generation says."""
 
@@ -586,32 +337,6 @@ def _numbered(writer: JournalWriter, generation: int) -> Sink:
         return writer.append(msgspec.structs.replace(result, generation=generation))
 
     return sink
-
-
-def _jobs(plan: Plan, todo: bytearray, lane: Work) -> Iterator[Job]:
-    """Return the jobs of a lane that are still to be run, in the plan's order, as they are asked for.
-
-    Of a model with several endpoints these are the jobs that go to one of the lane first.
-    """
-    cells = len(plan.cells)
-    wanted = [cell.model.id in lane.endpoints or cell.model.id in lane.routes for cell in plan.cells]
-    left = np.frombuffer(todo, np.uint8).reshape(-1, cells) * np.array(wanted, np.uint8)
-    places: Iterator[int] = chain.from_iterable(_ones(left.reshape(-1)))
-    if lane.routes:
-        routes = [lane.routes.get(cell.model.id) for cell in plan.cells]
-
-        def starts_here(index: int) -> bool:
-            route = routes[index % cells]
-            return route is None or route.home(index, plan.cells[index % cells].prompt.name).id in lane.endpoints
-
-        places = filter(starts_here, places)
-    return plan.jobs(places)
-
-
-def _ones(flags: npt.NDArray[np.uint8]) -> Iterator[list[int]]:
-    """Yield the places of what is not zero, some at a time."""
-    for start in range(0, len(flags), _CHUNK):
-        yield (np.flatnonzero(flags[start : start + _CHUNK]) + start).tolist()
 
 
 async def _both(first: Awaitable[None] | None, second: Awaitable[object]) -> None:

@@ -10,9 +10,11 @@ from typing import Final
 
 from headgate.errors import EndpointError
 from headgate.execute.budget import Budget
+from headgate.execute.counts import Counts
 from headgate.execute.lag import LoopLag
-from headgate.execute.pool import Counts, Pool, Sink, Work
+from headgate.execute.pool import Pool, Sink
 from headgate.execute.statistics import EngineStatistics
+from headgate.execute.work import Work
 
 _CANCEL_AGAIN_S: Final = 0.2
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -15,19 +13,17 @@ from headgate.errors import EndpointError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.budget import Budget, CostBound
 from headgate.execute.concurrency import Concurrency
-from headgate.execute.endpoint import Endpoint
+from headgate.execute.counts import Counts
 from headgate.execute.health import Health
-from headgate.execute.lanes import Lane
-from headgate.execute.leaders import Leaders
 from headgate.execute.queue import JobQueue, Ticket
 from headgate.execute.retry import ACTIONS, delay, may_be_billed
-from headgate.execute.reuse import Reuse
 from headgate.execute.routing import Route
 from headgate.execute.rows import cost_of, make_result
 from headgate.execute.statistics import LaneStatistics
 from headgate.execute.tokens import TokenEstimate
+from headgate.execute.work import Work
 from headgate.plan import Job
-from headgate.prices import ModelPrice, format_usd
+from headgate.prices import format_usd
 from headgate.result import Result
 
 _LOG: Final = logging.getLogger("headgate.engine")
@@ -41,82 +37,6 @@ Sink = Callable[[Result], Awaitable[None] | None]
 
 
 Attempt = Callable[[Ticket, Health], Awaitable[Answer | Failure | None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """The jobs of one lane.
-
-    Attributes
-    ----------
-    jobs : iterator of Job
-        Pulled lazily, one at a time.
-    endpoints : mapping of str to Endpoint
-        Model id to where it is served; of a model with several endpoints, the id of each place in this lane.
-    concurrency : int
-        Most attempts under way at once.
-    prices : mapping of str to ModelPrice
-        Model id, or that of a place, to what its tokens cost, where that is known.
-    routes : mapping of str to Route
-        Model id to how its endpoints are chosen, for models that have several.
-    reuse : Reuse, optional
-        The response cache, and which of its answers are asked for anew.
-    leaders : Leaders, optional
-        Which long prefixes are not in the provider's cache yet.
-    """
-
-    models: tuple[str, ...]
-    jobs: Iterator[Job]
-    endpoints: Mapping[str, Endpoint]
-    lane: Lane
-    concurrency: int = 64
-    prices: Mapping[str, ModelPrice] = field(default_factory=dict[str, ModelPrice])
-    routes: Mapping[str, Route] = field(default_factory=dict[str, Route])
-    reuse: Reuse | None = None
-    leaders: Leaders | None = None
-
-
-@dataclass(slots=True)
-class Counts:
-    """What all pools of a run have done; times are seconds of the monotonic clock.
-
-    Attributes
-    ----------
-    cost_usd : float
-        Of the answers whose cost is known.
-    unpriced : int
-        Answers whose cost is not.
-    cached : int
-        Answers of the response cache; they cost nothing, and their tokens do not count.
-    """
-
-    status: Counter[str] = field(default_factory=Counter[str])
-    errors: Counter[str] = field(default_factory=Counter[str])
-    failures: Counter[str] = field(default_factory=Counter[str])
-    attempts: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cost_usd: float = 0.0
-    unpriced: int = 0
-    cached: int = 0
-    moved_at: float = 0.0
-    started_at: float = 0.0
-
-    def add(self, result: Result) -> None:
-        """Count the result of a job."""
-        status = result.status
-        self.status[status] += 1
-        if status == "error":
-            self.errors[result.error_kind or "unknown"] += 1
-        if result.cache_hit:
-            self.cached += 1
-            return
-        self.input_tokens += result.input_tokens or 0
-        self.output_tokens += result.output_tokens or 0
-        if result.cost_usd is not None:
-            self.cost_usd += result.cost_usd
-        elif status != "error":
-            self.unpriced += 1
 
 
 class Pool:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from headgate.conduct.doctor.finding import Finding, from_error, ok, refused, warning
-from headgate.conduct.run import open_simulator
+from headgate.conduct.work import open_simulator
 from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure, FailureKind
 from headgate.execute.endpoint import CallableEndpoint, Endpoint, open_endpoint
