@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""What holds for all tests, and for the examples in docstrings."""
 
 from __future__ import annotations
 
