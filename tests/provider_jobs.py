@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,23 @@ def asked(model: Model, messages: list[dict[str, Any]] | None = None, *, seed: i
 def response(body: Any, *, status: int = 200, **headers: str) -> Response:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
     return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, text, 0.25)
+
+
+Decode = Callable[[Response], Answer | Failure]
+
+
+def answered(decode: Decode, body: Any, **options: Any) -> Answer:
+    """Return the answer that a body is read as."""
+    outcome = decode(response(body, **options))
+    assert isinstance(outcome, Answer), outcome
+    return outcome
+
+
+def failed(decode: Decode, body: Any, **options: Any) -> Failure:
+    """Return the failure that a body is read as."""
+    outcome = decode(response(body, **options))
+    assert isinstance(outcome, Failure), outcome
+    return outcome
 
 
 def over_loopback(

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 import headgate as hg
-from command_line import call, command, done_jobs, settled, wait_for, write_items, write_suite
+from command_line import call, call_here, command, done_jobs, settled, wait_for, write_items, write_suite
 from headgate.testing import SimulatedServer, Simulation
 
 CONCURRENCY = 64  # of a lane that declares nothing
@@ -41,7 +41,7 @@ def check_resumes(suite, run, server, *, jobs):
     """The same command finishes the run: no job that could be read back is sent again, of the others few."""
     kept, before = done_jobs(run), settled(server)
     assert before.total() - len(kept) <= AT_RISK
-    again = call("run", suite, "--out", run, "--quiet")
+    again = call_here("run", suite, "--out", run, "--quiet")
     assert again.returncode == 0, again.stderr
     assert len(done_jobs(run)) == jobs
     assert kept <= done_jobs(run)
@@ -112,7 +112,7 @@ def read_only(folder):
 def test_a_read_only_folder(tmp_path, server, what):
     suite, run = write_suite(tmp_path, server, candidate="same", n_items=60), tmp_path / "run"
     if what != ".":
-        assert call("run", suite, "--out", run, "--quiet", "--limit", "20").returncode == 0
+        assert call_here("run", suite, "--out", run, "--quiet", "--limit", "20").returncode == 0
     with read_only(tmp_path / what):
         refused = call("run", suite, "--out", run, "--quiet", preexec_fn=obey_permissions)
     check_refused(refused, f"{run}", "Permission denied; the folder must be writable")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from command_line import call_here
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -36,7 +38,7 @@ def test_the_quickstart_runs(tmp_path):
 
 
 def test_the_python_of_the_operations_page_runs(tmp_path):
-    subprocess.run([sys.executable, "-m", "headgate", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert call_here("init", "--quiet", cwd=tmp_path).returncode == 0
     (code,) = blocks("docs/operations.md", "python")
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -44,7 +46,7 @@ def test_the_python_of_the_operations_page_runs(tmp_path):
 
 
 def test_the_python_of_the_cost_page_runs(tmp_path):
-    subprocess.run([sys.executable, "-m", "headgate", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert call_here("init", "--quiet", cwd=tmp_path).returncode == 0
     (code,) = blocks("docs/cost.md", "python")
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -119,8 +121,7 @@ def test_the_page_on_github_says_what_is_so(tmp_path):
     page = (ROOT / "docs" / "ci" / "github.md").read_text()
     for line in [line for block in blocks("docs/ci/github.md", "sh") for line in block.splitlines()]:
         if line.startswith("headgate "):
-            command = [sys.executable, "-m", *line.split()]
-            ran = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+            ran = call_here(*line.split()[1:], cwd=tmp_path)
             assert ran.returncode == 0, line + ran.stderr
     written = {str(path.relative_to(tmp_path / ".github")) for path in (tmp_path / ".github").rglob("*.yml")}
     assert set(re.findall(r"^\| `([\w/-]+\.yml)`", page, re.MULTILINE)) == written

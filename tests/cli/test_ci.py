@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 
+import command_line
+from command_line import call_here
 from fake_gitlab import TOKEN, FakeGitLab, serve
 from hand_made_verdicts import make_row, make_verdict
 from headgate.cli.main import run_command
@@ -16,10 +16,13 @@ from headgate.cli.main import run_command
 PREDEFINED = {"CI_PROJECT_ID": "5", "CI_MERGE_REQUEST_IID": "12", "CI_JOB_URL": "https://gitlab.example/a/-/jobs/7"}
 
 
+def job(**environ):
+    """Return all that a job has in its environment."""
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **environ}
+
+
 def call(*words, cwd, **environ):
-    env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **environ}
-    command = [sys.executable, "-m", "headgate", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, env=env)
+    return call_here(*words, cwd=cwd, env=job(**environ))
 
 
 def judged(folder, word, **changes):
@@ -36,6 +39,11 @@ def test_it_leaves_with_the_code_of_the_verdict(tmp_path, word, code):
         f"{word.upper()}: as the rows say", "reports in reports; note: this pipeline is for no merge request",
     ]  # fmt: skip
     assert f"HEADGATE_VERDICT={word}\n" in (tmp_path / "reports" / "verdict.env").read_text()
+
+
+def test_so_does_a_process(tmp_path):
+    judged(tmp_path, "fail")
+    assert command_line.call("ci", "gitlab", "run", cwd=tmp_path, env=job()).returncode == 1
 
 
 @pytest.mark.parametrize(("mapping", "code"), [("keep", 20), ("pass", 0), ("fail", 1)])
@@ -183,16 +191,16 @@ def test_a_baseline_goes_to_the_package_registry_and_comes_back(tmp_path):
     fake = FakeGitLab()
     fake.duplicates = False
     with serve(fake.answer) as url:
-        job = {**PREDEFINED, "CI_API_V4_URL": f"{url}/api/v4", "CI_JOB_TOKEN": TOKEN}
-        none = call("ci", "gitlab-pull", "suite.yaml", "--out", "found", cwd=tmp_path, **job)
+        given = {**PREDEFINED, "CI_API_V4_URL": f"{url}/api/v4", "CI_JOB_TOKEN": TOKEN}
+        none = call("ci", "gitlab-pull", "suite.yaml", "--out", "found", cwd=tmp_path, **given)
         assert (none.returncode, (tmp_path / "found").exists()) == (3, False)
         assert "the package registry has no baseline with key" in none.stderr
         assert call("run", "suite.yaml", "--arm", "baseline", "--out", "drawn", cwd=tmp_path).returncode == 0
-        pushed = json.loads(call("ci", "gitlab-push", "drawn", "--json", cwd=tmp_path, **job).stdout)
+        pushed = json.loads(call("ci", "gitlab-push", "drawn", "--json", cwd=tmp_path, **given).stdout)
         assert pushed["is_new"]
-        again = json.loads(call("ci", "gitlab-push", "drawn", "--json", cwd=tmp_path, **job).stdout)
+        again = json.loads(call("ci", "gitlab-push", "drawn", "--json", cwd=tmp_path, **given).stdout)
         assert again == {"key": pushed["key"], "is_new": False}
-        found = call("ci", "gitlab-pull", "suite.yaml", "--out", "found", "--json", cwd=tmp_path, **job)
+        found = call("ci", "gitlab-pull", "suite.yaml", "--out", "found", "--json", cwd=tmp_path, **given)
     assert json.loads(found.stdout) == {"key": pushed["key"], "run": "found"}
     assert all(headers["job-token"] == TOKEN for _, _, headers, _ in fake.requests)
     checked = call("check", "suite.yaml", "--baseline", "found", "--out", "run", "--json", cwd=tmp_path)

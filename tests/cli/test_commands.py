@@ -1,14 +1,13 @@
-"""The commands as a user runs them: processes, exit codes, stdout and stderr."""
+"""The commands as a user runs them: exit codes, stdout and stderr; in a process where a pipeline goes by the code."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import jsonschema
 import pytest
 
+from command_line import call, call_here
 from headgate.cli.main import run_command
 from headgate.decide.verdict import Verdict, verdict_schema
 
@@ -43,12 +42,6 @@ def runs(tmp_path_factory):
     return folder
 
 
-def call(*words, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "headgate", *map(str, words)], capture_output=True, text=True, cwd=cwd, check=False
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "verdict", "code"), [("equal", "PASS", 0), ("worse", "FAIL", 1), ("few", "INCONCLUSIVE", 20)]
 )
@@ -63,12 +56,12 @@ def test_gate_leaves_with_the_code_of_its_verdict_and_writes_it(runs, name, verd
 
 @pytest.mark.parametrize(("word", "code"), [("keep", 20), ("pass", 0), ("fail", 1)])
 def test_on_inconclusive_maps_20_and_nothing_else(runs, word, code):
-    assert call("gate", runs / "few", "--on-inconclusive", word, "--quiet").returncode == code
-    assert call("gate", runs / "worse", "--on-inconclusive", word, "--quiet").returncode == 1
+    assert call_here("gate", runs / "few", "--on-inconclusive", word, "--quiet").returncode == code
+    assert call_here("gate", runs / "worse", "--on-inconclusive", word, "--quiet").returncode == 1
 
 
 def test_gate_prints_json_and_writes_where_it_is_told(runs, tmp_path):
-    ran = call(
+    ran = call_here(
         "gate", runs / "equal", "--json", "--verdict", tmp_path / "deep" / "v.json", "--markdown", tmp_path / "v.md"
     )
     assert Verdict.from_json(ran.stdout).verdict == "pass"
@@ -84,21 +77,21 @@ def test_gate_against_another_run(runs, tmp_path):
         other["models"][0]["simulate"]["accuracy"] = accuracy
         (tmp_path / f"{name}.json").write_text(json.dumps(other))
         assert run_command(["run", str(tmp_path / f"{name}.json"), "--out", str(tmp_path / name), "--quiet"]) == 0
-    ran = call("gate", tmp_path / "change", "--baseline", tmp_path / "main")
+    ran = call_here("gate", tmp_path / "change", "--baseline", tmp_path / "main")
     assert ran.returncode == 1, ran.stdout + ran.stderr
-    mismatched = call("gate", runs / "equal", "--baseline", runs / "few")
+    mismatched = call_here("gate", runs / "equal", "--baseline", runs / "few")
     assert mismatched.returncode == 3
     assert "items" in mismatched.stdout
 
 
 def test_another_candidate_is_judged_on_request(runs):
-    ran = call("gate", runs / "equal", "--candidate", "prompt=old")
+    ran = call_here("gate", runs / "equal", "--candidate", "prompt=old")
     assert ran.returncode == 2
     assert ran.stderr == "headgate: --candidate: 'old' is the baseline; choose another arm\n"
 
 
 def test_run_prints_facts_as_json_and_resumes(runs):
-    ran = call("run", runs / "equal.json", "--out", runs / "equal", "--json")
+    ran = call_here("run", runs / "equal.json", "--out", runs / "equal", "--json")
     assert json.loads(ran.stdout) == {
         "run": str(runs / "equal"), "planned": 480, "counts": {"ok": 480, "error": 0, "refused": 0}, "cost_usd": None,
         "unpriced": 480, "lost": [],
@@ -106,13 +99,13 @@ def test_run_prints_facts_as_json_and_resumes(runs):
 
 
 def test_show_and_compare(runs):
-    shown = call("show", runs / "equal")
+    shown = call_here("show", runs / "equal")
     assert "480 jobs: 480 ok, 0 refused, 0 errors, 0 not run" in shown.stdout
-    facts = json.loads(call("show", runs / "equal", "--json").stdout)
+    facts = json.loads(call_here("show", runs / "equal", "--json").stdout)
     estimate = next(e for e in facts["estimates"] if e["metric"] == "correct" and e["prompt"] == "new")["estimate"]
     assert estimate["low"] < estimate["value"] < estimate["high"]
     assert 0.8 < estimate["value"] < 1
-    compared = json.loads(call("compare", runs / "worse", runs / "equal", "--metric", "correct", "--json").stdout)
+    compared = json.loads(call_here("compare", runs / "worse", runs / "equal", "--metric", "correct", "--json").stdout)
     differences = {d["prompt"]: d["estimate"]["value"] for d in compared["differences"]}
     assert differences["new"] < -0.2
     assert differences["old"] == 0
@@ -120,7 +113,7 @@ def test_show_and_compare(runs):
 
 def test_score_again(runs):
     before = sorted((runs / "equal" / "scores").iterdir())
-    ran = call("score", runs / "equal")
+    ran = call_here("score", runs / "equal")
     assert ran.returncode == 0, ran.stderr
     assert sorted((runs / "equal" / "scores").iterdir()) == before
 
@@ -130,12 +123,14 @@ def test_score_with_new_scorers_and_gate_with_them(runs, tmp_path):
     suite["scorers"].append({"name": "short", "type": "python", "call": "grades:short"})
     (tmp_path / "grades.py").write_text("def short(output, item):\n    return len(output) < 10\n")
     (tmp_path / "suite.json").write_text(json.dumps(suite))
-    early = call("gate", runs / "equal", "--suite", tmp_path / "suite.json")
+    early = call_here("gate", runs / "equal", "--suite", tmp_path / "suite.json")
     assert early.returncode == 2
     assert "has no scores of short as declared now; run: headgate score" in early.stderr
-    assert call("score", runs / "equal", "--suite", tmp_path / "suite.json").returncode == 0
+    assert call_here("score", runs / "equal", "--suite", tmp_path / "suite.json").returncode == 0
     assert (
-        call("gate", runs / "equal", "--suite", tmp_path / "suite.json", "--verdict", tmp_path / "v.json").returncode
+        call_here(
+            "gate", runs / "equal", "--suite", tmp_path / "suite.json", "--verdict", tmp_path / "v.json"
+        ).returncode
         == 0
     )
 
@@ -144,20 +139,20 @@ def test_verify_finds_a_changed_file(runs, tmp_path):
     import shutil
 
     copy = shutil.copytree(runs / "worse", tmp_path / "copy")
-    assert call("verify", copy).returncode == 0
+    assert call_here("verify", copy).returncode == 0
     part = next((copy / "results").iterdir())
     data = bytearray(part.read_bytes())
     data[len(data) // 2] ^= 1
     part.write_bytes(data)
-    ran = call("verify", copy)
+    ran = call_here("verify", copy)
     assert ran.returncode == 3
     assert part.name in ran.stderr
 
 
 def test_a_part_of_a_run_is_unfinished_and_not_damaged(runs, tmp_path):
-    assert call("run", runs / "equal.json", "--out", tmp_path / "part", "--limit", "3", "--quiet").returncode == 0
-    assert call("verify", tmp_path / "part").returncode == 0
-    gated = call("gate", tmp_path / "part", "--json")
+    assert call_here("run", runs / "equal.json", "--out", tmp_path / "part", "--limit", "3", "--quiet").returncode == 0
+    assert call_here("verify", tmp_path / "part").returncode == 0
+    gated = call_here("gate", tmp_path / "part", "--json")
     assert gated.returncode == 20
     assert json.loads(gated.stdout)["errors"]["candidate"]["not_run"] == 240 - 6
 
@@ -178,7 +173,7 @@ def test_a_part_of_a_run_is_unfinished_and_not_damaged(runs, tmp_path):
 )
 def test_usage_errors_are_2_and_name_what_is_wrong(runs, tmp_path, words, said):
     words = [str(runs / "equal") if word == "RUN" else word for word in words]
-    ran = call(*words, cwd=tmp_path)
+    ran = call_here(*words, cwd=tmp_path)
     assert ran.returncode == 2
     assert said in ran.stderr
     assert "Traceback" not in ran.stderr
@@ -188,7 +183,7 @@ def test_usage_errors_are_2_and_name_what_is_wrong(runs, tmp_path, words, said):
     "words", [["no-such-command"], ["run"], ["run", "--no-such-option", "x"], ["run", "x", "--limit", "0"]]
 )
 def test_bad_arguments_are_2(words):
-    ran = call(*words)
+    ran = call_here(*words)
     assert ran.returncode == 2
     assert "Usage" in ran.stderr
 
@@ -225,7 +220,7 @@ def priced(n_items=120, **changes):
 
 def test_a_max_cost_that_cannot_be_held_is_refused(tmp_path):
     (tmp_path / "suite.json").write_text(json.dumps({**declared(0.9), "budget": {"max_cost_usd": 5}}))
-    ran = call("run", "suite.json", cwd=tmp_path)
+    ran = call_here("run", "suite.json", cwd=tmp_path)
     assert ran.returncode == 2
     assert (
         "models.0.price: the price of 'small' is not known, and the run has a cap (max_cost_usd); declare" in ran.stderr
@@ -234,13 +229,12 @@ def test_a_max_cost_that_cannot_be_held_is_refused(tmp_path):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, capsys):
-    """Run commands in this process, in a folder of their own: exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
+def here(tmp_path):
+    """Run commands in a folder of their own: exit code, stdout and stderr."""
 
     def said(*words):
-        code = run_command([str(word) for word in words])
-        return code, *capsys.readouterr()
+        ran = call_here(*words, cwd=tmp_path)
+        return ran.returncode, ran.stdout, ran.stderr
 
     return said
 
@@ -311,15 +305,15 @@ def test_check_leaves_with_the_code_of_its_verdict_and_tells_each_look(runs, tmp
     jsonschema.validate(written, verdict_schema())
     assert [look["n_items"] for look in written["looks"]] == [60]
     assert (tmp_path / "v.md").exists()
-    again = call("check", suite, "--out", tmp_path / "run", "--json")
+    again = call_here("check", suite, "--out", tmp_path / "run", "--json")
     assert Verdict.from_json(again.stdout).looks == Verdict.from_json(json.dumps(written)).looks
 
 
 def test_plan_says_what_cannot_pass(runs):
-    ran = call("plan", runs / "few.json")
+    ran = call_here("plan", runs / "few.json")
     assert ran.returncode == 20
     assert "cannot pass with 8 items" in ran.stdout
-    known = call("plan", runs / "equal.json", "--from", runs / "equal", "--json")
+    known = call_here("plan", runs / "equal.json", "--from", runs / "equal", "--json")
     facts = json.loads(known.stdout)
     assert known.returncode == (0 if facts["is_worth_it"] else 20)
     assert (facts["items"], facts["jobs"], facts["seeds"]) == (120, 480, 2)
@@ -327,24 +321,24 @@ def test_plan_says_what_cannot_pass(runs):
 
 
 def test_init_writes_a_pipeline_where_a_system_is_named(tmp_path):
-    ran = call("init", "github", tmp_path / "shop")
+    ran = call_here("init", "github", tmp_path / "shop")
     assert ran.returncode == 0, ran.stderr
     assert (tmp_path / "shop" / ".github" / "workflows" / "headgate.yml").is_file()
     assert ran.stdout.splitlines()[-1] == f"next: headgate check {tmp_path}/shop/suite.yaml, then commit and push"
-    assert call("init", "github", "--quiet", cwd=tmp_path).stdout == ""
+    assert call_here("init", "github", "--quiet", cwd=tmp_path).stdout == ""
     assert (tmp_path / ".github" / "actions" / "headgate" / "action.yml").is_file()
-    again = call("init", "github", cwd=tmp_path)
+    again = call_here("init", "github", cwd=tmp_path)
     assert again.returncode == 2
     assert "exists already" in again.stderr
 
 
 def test_init_takes_a_known_system_or_a_folder_alone(tmp_path):
-    ran = call("init", "gihtub", "shop", cwd=tmp_path)
+    ran = call_here("init", "gihtub", "shop", cwd=tmp_path)
     assert ran.returncode == 2
     assert (
         "init: 'gihtub' is no CI system that headgate writes files for; use argo, github, gitlab, "
         "tekton; or name the folder alone" in ran.stderr
     )
     assert list(tmp_path.iterdir()) == []
-    assert call("init", "shop", cwd=tmp_path).returncode == 0
+    assert call_here("init", "shop", cwd=tmp_path).returncode == 0
     assert {path.name for path in (tmp_path / "shop").iterdir()} == {"suite.yaml", "data", "prompts", "scorers.py"}

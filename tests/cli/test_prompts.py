@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import subprocess
 import sys
 
 import pytest
 
-from headgate.cli.main import run_command
+from command_line import call_here as call
 from repositories import Repo, message
 
 SUITE = """\
@@ -28,14 +26,6 @@ FILES = {
     "prompts/new.prompt.yml": message("Sum: {{question}}"),
     ".gitignore": "runs/\n",
 }
-
-
-def call(*words, cwd):
-    """Run one command in this process, as if it had been started in a folder."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run_command(list(map(str, words)))
-    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
 
 def facts(*words, cwd, code=0):

@@ -1,4 +1,4 @@
-"""What an operator sees of `headgate run`: metrics, log, warnings; against loopback servers, as a process."""
+"""What an operator sees of `headgate run`: metrics, log, warnings; against loopback servers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from command_line import call_here
 from headgate.testing import Faults, SimulatedServer, Simulation
 
 KEY = "sk-canary-0123456789"
@@ -38,12 +39,8 @@ def suite(folder, base_url, *, n_items=100, provider="simulated", **model):
     return path
 
 
-def command(*words):
-    return [sys.executable, "-m", "headgate", "run", *map(str, words)]
-
-
-def run(*words, **options):
-    return subprocess.run(command(*words), capture_output=True, text=True, check=False, **options)
+def run(*words):
+    return call_here("run", *words)
 
 
 def series(path):
@@ -156,7 +153,7 @@ def test_the_files_may_lie_in_the_run_directory(tmp_path):
             ran = run(path, "--out", out, *files)
             assert ran.returncode == 0, ran.stderr
     assert [line["event"] for line in lines(out / "log.jsonl")][::2] == ["run started", "run resumed"]
-    verified = subprocess.run([sys.executable, "-m", "headgate", "verify", out], capture_output=True, text=True)
+    verified = call_here("verify", out)
     assert verified.returncode == 0, verified.stderr
 
 
@@ -180,7 +177,7 @@ def echo(status):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}/v1"

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
 import jsonschema
 import pytest
 
+from command_line import call_here
 from headgate.cli.main import run_command
 from headgate.decide.verdict import verdict_schema
-
-
-def call(*words, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "headgate", *map(str, words)], capture_output=True, text=True, cwd=cwd, check=False
-    )
 
 
 @pytest.fixture
@@ -58,7 +51,7 @@ def test_the_exit_code_is_that_of_the_verdict_and_nothing_is_written(files, name
 
 
 def test_the_verdict_goes_where_it_is_asked_for(files):
-    ran = call(
+    ran = call_here(
         *["gate", "worse.csv", "--baseline", "baseline.csv", "--margin", "0.05", "--json"],
         *["--verdict", "out/v.json", "--markdown", "out/v.md", "--junit", "out/v.xml"],
         cwd=files,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import httpx
 import pytest
 
 import headgate as hg
+from command_line import call, call_here
 from execute_jobs import COMPLETION, http
 from headgate.errors import ConfigError
 from headgate.execute.transports import TRANSPORTS
@@ -28,8 +27,7 @@ def write_suite(folder, base_url):
 
 
 def run(*words):
-    command = [sys.executable, "-m", "headgate", "run", *map(str, words), "--quiet"]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return call("run", *words, "--quiet")
 
 
 @pytest.fixture
@@ -83,7 +81,8 @@ def test_the_transport_is_chosen_by_name(tmp_path, server, name, agent):
 
 
 def test_an_unknown_transport_is_refused_before_anything_is_written(tmp_path):
-    ran = run(write_suite(tmp_path, "http://127.0.0.1:9/v1"), "--out", tmp_path / "run", "--transport", "curl")
+    suite = write_suite(tmp_path, "http://127.0.0.1:9/v1")
+    ran = call_here("run", suite, "--out", tmp_path / "run", "--transport", "curl", "--quiet")
     assert ran.returncode == 2
     assert "transport" in ran.stderr
     assert "http1, pyreqwest, aiohttp, httpx" in ran.stderr

@@ -215,7 +215,7 @@ class Silent(BaseHTTPRequestHandler):
 
 def test_a_server_that_tells_no_usage_cannot_be_asked_for_more_by_resuming(tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Silent)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}/v1"
     models = [

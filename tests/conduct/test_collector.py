@@ -21,10 +21,13 @@ print(gc.get_threshold() == before, gc.get_freeze_count())
 
 @pytest.fixture(autouse=True)
 def _restored():
+    """Begin as a program does that has frozen nothing; the tests around have (``conftest.py``)."""
+    gc.unfreeze()
     before = gc.get_threshold()
     yield
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+    gc.freeze()
 
 
 def test_runs_inside_runs():

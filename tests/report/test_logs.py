@@ -22,6 +22,7 @@ TREE = logging.getLogger("headgate")
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=20) | st.builds(Path),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner) | st.sets(st.integers()),
+    max_leaves=20,
 )
 
 

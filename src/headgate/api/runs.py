@@ -127,7 +127,7 @@ def run(
     >>> from headgate.report.progress import describe
     >>> over, running = threading.Event(), []
     >>> def show():
-    ...     while not over.wait(0.5):
+    ...     while not over.wait(10):
     ...         for conductor in running:
     ...             if (now := conductor.statistics()) is not None:
     ...                 print(describe(now, conductor.todo))

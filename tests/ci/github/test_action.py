@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from command_line import call_here
 from github_api import TOKEN, serving
 from github_runner import GitHubEngine, Job, evaluate_plainly, obeyed, runner_environment
 from headgate import __version__
@@ -81,6 +82,11 @@ def script(path, text):
 def run(job, **inputs):
     given = {"version": "installed"} | {name.replace("_", "-"): value for name, value in inputs.items()}
     return job.run(job.workspace / ".github" / "actions" / "headgate" / "action.yml", given)
+
+
+def made(workspace, out, *options):
+    """Run the starter suite, as the action's command `run` does."""
+    assert call_here("run", "suite.yaml", "--out", out, *options, "--quiet", cwd=workspace).returncode == 0
 
 
 def declare(workspace, **changes):
@@ -272,14 +278,34 @@ def test_a_suite_commands_nobody_and_does_not_get_the_token(job, workspace):
 HOSTILE = "$(touch owned) `touch owned` ; touch owned # \"' ${{ github.token }} \\"
 
 
+RECORD = """
+printf '<%s>' "$@" >> "$RUNNER_TEMP/words"
+if [ "$1 $2" = "baseline find" ]; then exit 3; fi
+exit 2
+"""
+
+
 @pytest.mark.parametrize(
     "name", ["suite", "run", "store", "baseline", "shards", "args", "shard", "fail_on", "comment", "command"]
 )
-def test_no_input_is_run(job, workspace, name):
+def test_no_input_is_run(job, workspace, tmp_path, name):
+    """What a shell would act on reaches headgate as one word, if it does at all; here it only writes words down."""
+    script(tmp_path / "tools" / "headgate", RECORD)
     given = {"comment": "never", "suite": "no-such.yaml", "command": "run" if name == "shard" else "check"} | {
         name: HOSTILE
     }
     ran = run(job(), **given)
+    assert ran.exit_code == 2, ran.log
+    said = (job().temp / "words").read_text()
+    assert (f"<{HOSTILE}>" in said) == (name not in {"baseline", "shards", "command"})  # no folder, a glob, no command
+    if name == "shards":
+        assert f"<{HOSTILE}/*/>" in said
+    assert not list(workspace.rglob("owned"))
+    assert not list(job().folder.rglob("owned"))
+
+
+def test_headgate_runs_no_input_either(job, workspace):
+    ran = run(job(), **dict.fromkeys(("suite", "run", "store", "args"), HOSTILE), comment="never")
     assert ran.exit_code in {2, 3}, ran.log
     assert not list(workspace.rglob("owned"))
     assert not list(job().folder.rglob("owned"))
@@ -300,8 +326,8 @@ def test_shards_are_run_merged_and_judged(job, workspace):
     assert ran.outputs["n"] == "60"
 
 
-def test_a_missing_shard_is_no_verdict(job):
-    assert run(job(), command="run", run="runs/shards/headgate-shard-0", shard="1/2").exit_code == 0
+def test_a_missing_shard_is_no_verdict(job, workspace):
+    made(workspace, "runs/shards/headgate-shard-0", "--shard", "1/2")
     ran = run(job(), command="gate", run="runs/merged", shards="runs/shards", comment="never")
     assert (ran.exit_code, ran.outputs["verdict"]) == (3, "none"), ran.log
     assert "missing" in ran.log
@@ -312,7 +338,7 @@ def test_a_failed_run_of_a_shard_fails_its_job(job):
 
 
 def test_the_comment_of_a_fork(job, workspace, tmp_path):
-    assert run(job(), comment="never").exit_code == 0
+    assert call_here("check", "suite.yaml", "--out", "runs/headgate", "--quiet", cwd=workspace).returncode == 0
     artifact = tmp_path / "artifact"
     artifact.mkdir()
     shutil.copy(workspace / "runs" / "headgate" / "verdict.json", artifact)
@@ -453,8 +479,8 @@ def test_it_is_stored_in_both(store):
     assert store.asked == [("keep", NAME)] * 2
 
 
-def test_a_stored_baseline_is_compared_with(job):
-    assert run(job(event_name="push", event={}), command="run", run="runs/baseline").exit_code == 0
+def test_a_stored_baseline_is_compared_with(job, workspace):
+    made(workspace, "runs/baseline")
     ran = run(job(), baseline="runs/baseline", comment="never")
     assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
     assert "run runs&#47;&#8288;baseline" in ran.summary
@@ -482,8 +508,7 @@ def test_the_store_that_finds_by_content_comes_first_and_is_asked_once(job, work
 
 
 def test_where_the_store_has_nothing_that_fits_the_directory_is_next(job, workspace):
-    main = job(event_name="push", event={})
-    assert run(main, command="run", run="runs/baseline").exit_code == 0
+    made(workspace, "runs/baseline")
     ran = run(job(), store="baselines", baseline="runs/baseline", comment="never")
     assert (ran.exit_code, ran.outputs["verdict"]) == (0, "pass"), ran.log
     assert "no baseline has key" in ran.log

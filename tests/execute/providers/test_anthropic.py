@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -22,7 +23,9 @@ from provider_jobs import (
     SCHEMA,
     TOOL,
     adapter_of,
+    answered,
     asked,
+    failed,
     image,
     job_of,
     over_loopback,
@@ -64,16 +67,8 @@ def a_model(*, api_version: str | None = None, on_unsupported: str = "error", **
     )
 
 
-def answer(body: Any, **options: Any) -> Answer:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Answer), outcome
-    return outcome
-
-
-def failure(body: Any, **options: Any) -> Failure:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Failure), outcome
-    return outcome
+answer = partial(answered, decode)
+failure = partial(failed, decode)
 
 
 # Requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,20 @@ from headgate.execute.providers.bedrock_reply import decode
 from headgate.execute.transport import Request, Response
 from headgate.execute.transports import TRANSPORTS, TransportName
 from headgate.suite.model import Model
-from provider_jobs import CONVERSATION, FORMAT, PNG, SCHEMA, TOOL, adapter_of, image, job_of, over_loopback, response
+from provider_jobs import (
+    CONVERSATION,
+    FORMAT,
+    PNG,
+    SCHEMA,
+    TOOL,
+    adapter_of,
+    answered,
+    failed,
+    image,
+    job_of,
+    over_loopback,
+    response,
+)
 
 NAME = "us.anthropic.claude-sonnet-5-v1:0"
 REPLY = {
@@ -69,16 +83,8 @@ def asked(model: Model, messages: list[dict[str, Any]] | None = None) -> dict[st
     return body
 
 
-def answer(body: Any, **options: Any) -> Answer:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Answer), outcome
-    return outcome
-
-
-def failure(body: Any, **options: Any) -> Failure:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Failure), outcome
-    return outcome
+answer = partial(answered, decode)
+failure = partial(failed, decode)
 
 
 # Requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers.completion import decode
 from headgate.execute.retry import ACTIONS
-from headgate.execute.transport import Response
+from provider_jobs import answered, failed, response
 
 OPENAI = {
     "id": "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT",
@@ -44,21 +45,8 @@ OPENAI = {
 }
 
 
-def response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Response(status, headers or {}, text, 0.25)
-
-
-def answer(body: Any, **options: Any) -> Answer:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Answer), outcome
-    return outcome
-
-
-def failure(body: Any, **options: Any) -> Failure:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Failure), outcome
-    return outcome
+answer = partial(answered, decode)
+failure = partial(failed, decode)
 
 
 def with_choice(**choice: Any) -> dict[str, Any]:
@@ -70,7 +58,7 @@ def with_message(**message: Any) -> dict[str, Any]:
 
 
 def test_an_answer_with_all_it_carries():
-    assert answer(OPENAI, headers={"x-request-id": "req_1"}) == Answer(
+    assert answer(OPENAI, x_request_id="req_1") == Answer(
         output="Hello! How can I assist you today?",
         http_status=200,
         stop_reason="stop",
@@ -153,7 +141,7 @@ def test_a_filtered_prompt_is_a_refusal():
         "status": 400,
         "innererror": {"code": "ResponsibleAIPolicyViolation"},
     }
-    outcome = answer({"error": error}, status=400, headers={"x-request-id": "r"})
+    outcome = answer({"error": error}, status=400, x_request_id="r")
     assert outcome.status == "refused"
     assert (outcome.output, outcome.http_status, outcome.request_id) == ("The response was filtered", 400, "r")
     assert outcome.stop_reason == "content_filter"
@@ -389,7 +377,7 @@ ERRORS = [
 
 @pytest.mark.parametrize(("status", "detail", "headers", "kind"), ERRORS)
 def test_errors(status: int, detail: dict[str, Any], headers: dict[str, str], kind: str):
-    outcome = failure({"error": {"message": "why", "param": None, **detail}}, status=status, headers=headers)
+    outcome = failure({"error": {"message": "why", "param": None, **detail}}, status=status, **headers)
     assert (outcome.kind, outcome.message, outcome.http_status) == (kind, "why", status)
     assert outcome.retry_after_s == (float(headers["retry-after"]) if headers else None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,9 @@ from provider_jobs import (
     SCHEMA,
     TOOL,
     adapter_of,
+    answered,
     asked,
+    failed,
     image,
     job_of,
     over_loopback,
@@ -54,16 +57,8 @@ def a_model(name: str = "gemini-3.8-flash", **params: Any) -> Model:
     return Model(id="gem", provider="gemini", model=name, params=params)
 
 
-def answer(body: Any, **options: Any) -> Answer:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Answer), outcome
-    return outcome
-
-
-def failure(body: Any, **options: Any) -> Failure:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Failure), outcome
-    return outcome
+answer = partial(answered, decode)
+failure = partial(failed, decode)
 
 
 def with_candidate(**candidate: Any) -> dict[str, Any]:

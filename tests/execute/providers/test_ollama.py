@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,7 +22,9 @@ from provider_jobs import (
     SCHEMA,
     TOOL,
     adapter_of,
+    answered,
     asked,
+    failed,
     image,
     job_of,
     over_loopback,
@@ -47,16 +50,8 @@ def a_model(**params: Any) -> Model:
     return Model(id="local", provider="ollama", model="qwen3:4b", params=params)
 
 
-def answer(body: Any, **options: Any) -> Answer:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Answer), outcome
-    return outcome
-
-
-def failure(body: Any, **options: Any) -> Failure:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Failure), outcome
-    return outcome
+answer = partial(answered, decode)
+failure = partial(failed, decode)
 
 
 def test_the_least_request_lets_nothing_be_cut_off():

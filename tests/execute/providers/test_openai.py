@@ -9,20 +9,12 @@ import pytest
 
 from execute_jobs import PROMPT, a_job, a_model
 from headgate.errors import ConfigError
-from headgate.execute.providers.adapter import Adapter
-from headgate.execute.providers.catalogue import PROVIDERS
 from headgate.execute.providers.dialects import DIALECTS
 from headgate.execute.secret import Secret
-from headgate.suite.model import Model
 from headgate.suite.prompts import MessagePart, Prompt
+from provider_jobs import adapter_of
 
 URL = "http://h"
-
-
-def adapter_of(model: Model) -> Adapter:
-    make = PROVIDERS[model.provider].adapter
-    assert make is not None
-    return make(model)
 
 
 def sent(provider: str, *, prompt: Prompt = PROMPT, seed: int = 3, **fields: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ from headgate.errors import ConfigError
 from headgate.execute.answer import Answer, Failure
 from headgate.execute.providers.responses import Responses, decode
 from headgate.execute.secret import Secret
-from headgate.execute.transport import Response
+from provider_jobs import answered, failed, response
 
 REASONING = {
     "id": "rs_1",
@@ -54,20 +55,11 @@ BODY = {
 }
 
 
-def response(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(status, headers or {}, body if isinstance(body, bytes) else json.dumps(body).encode(), 0.25)
-
-
 def answer(**changes: Any) -> Answer:
-    outcome = decode(response({**BODY, **changes}))
-    assert isinstance(outcome, Answer), outcome
-    return outcome
+    return answered(decode, {**BODY, **changes})
 
 
-def failure(body: Any, **options: Any) -> Failure:
-    outcome = decode(response(body, **options))
-    assert isinstance(outcome, Failure), outcome
-    return outcome
+failure = partial(failed, decode)
 
 
 def sent(**fields: Any) -> dict[str, Any]:
@@ -77,7 +69,7 @@ def sent(**fields: Any) -> dict[str, Any]:
 
 
 def test_an_answer_with_all_it_carries():
-    assert decode(response(BODY, headers={"x-request-id": "req_1"})) == Answer(
+    assert decode(response(BODY, x_request_id="req_1")) == Answer(
         output="42",
         http_status=200,
         reasoning="First\nthen",
@@ -165,7 +157,7 @@ def test_an_incomplete_answer(reason: str | None, stop: str, status: str):
 )
 def test_an_error_inside_a_200(code: str, kind: str):
     body = {**BODY, "status": "failed", "output": [], "error": {"code": code, "message": "why"}}
-    outcome = failure(body, headers={"retry-after": "2"})
+    outcome = failure(body, retry_after="2")
     assert (outcome.kind, outcome.message, outcome.http_status) == (kind, "why", 200)
     assert outcome.retry_after_s == 2.0
 

@@ -47,7 +47,7 @@ class _WebDav(BaseHTTPRequestHandler):
 @pytest.fixture
 def webdav():
     with ThreadingHTTPServer(("127.0.0.1", 0), _WebDav) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"http://someone:canary@127.0.0.1:{server.server_port}/b?sig=canary"
         server.shutdown()
