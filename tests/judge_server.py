@@ -59,7 +59,8 @@ def judge_server(**options):
 
         def do_POST(self):
             request = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            judge.requests.append((self.path, dict(self.headers), request))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            judge.requests.append((self.path, headers, request))
             status = judge.statuses.pop(0) if judge.statuses else 200
             body = json.dumps(judge.answer(request) if status == 200 else {"error": {"message": "no"}}).encode()
             self.send_response(status)

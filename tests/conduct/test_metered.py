@@ -96,7 +96,7 @@ def test_the_key_goes_along_and_is_stored_nowhere(tmp_path, monkeypatch):
         models = [model.model_copy(update={"api_key": "env:JUDGE_KEY"}) if model.id == "judge" else model
                   for model in suite.models]  # fmt: skip
         hg.run(suite.model_copy(update={"models": models}), out=tmp_path / "run")
-    assert {headers["Authorization"] for _, headers, _ in judge.requests} == {"Bearer sk-very-secret"}
+    assert {headers["authorization"] for _, headers, _ in judge.requests} == {"Bearer sk-very-secret"}
     stored = b"".join(path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file())
     assert b"sk-very-secret" not in stored
 

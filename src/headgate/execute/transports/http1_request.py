@@ -58,24 +58,25 @@ class RequestHead:
     def with_body(self, body: bytes) -> bytes:
         """Return a whole request."""
         if body or self._always_has_body:
-            return b"%bcontent-length: %d\r\n\r\n%b" % (self._head, len(body), body)
+            return b"%bContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body)
         return self._head + b"\r\n"
 
 
 def _fields(target: Target, parts: SplitResult, origin: Origin, default_port: int) -> Iterator[str]:
-    own = {name.lower(): value for name, value in target.headers.items()}
-    for name, value in own.items():
-        if name in _FRAMING or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+    own = {name.lower() for name in target.headers}
+    for name, value in target.headers.items():
+        if name.lower() in _FRAMING or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError("a header that cannot be sent")
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     ours = {
-        "host": host if origin.port == default_port else f"{host}:{origin.port}",
-        "user-agent": f"headgate/{__version__}",
-        "accept": "*/*",
-        "accept-encoding": "identity",  # to unpack costs more than it saves; some pack where nothing is said
+        "Host": host if origin.port == default_port else f"{host}:{origin.port}",
+        "User-Agent": f"headgate/{__version__}",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",  # to unpack costs more than it saves; some pack where nothing is said
     }
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        ours["authorization"] = f"Basic {b64encode(login.encode()).decode()}"
-    for name, value in {**ours, **own}.items():
+        ours["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    kept = {name: value for name, value in ours.items() if name.lower() not in own}
+    for name, value in (*kept.items(), *target.headers.items()):
         yield f"{name}: {value.strip()}"
