@@ -78,7 +78,8 @@ ORDER = (
     "Numeric", "MultipleChoice", "Classification",
     "JsonValid", "JsonSchema", "JsonField", "SqlValid", "XmlValid", "HtmlValid", "ToolCall", "ToolCallValid",
     "Bleu", "Chrf", "Gleu", "Rouge", "TokenF1", "Perplexity", "Limit", "StopReason",
-    "EmbeddingSimilarity", "Python", "Evaluator", "Judge", "Calibrate", "Weighted", "PassAtK",
+    "EmbeddingSimilarity", "Python", "Evaluator", "Judge", "Calibrate", "Weighted", "PassAtK", "F1",
+    "MatthewsCorrelation",
     "Compare", "Arm", "Gate", "Policy", "Budget", "Store",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Metrics over items: chances to pass, and F1 and MCC of classifications, in what `show` says and in verdicts."""
+"""Metrics over items: chances to pass, in what `show` says and in verdicts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import random
 
 import polars as pl
 import pytest
-from sklearn.metrics import f1_score, matthews_corrcoef
 
 import headgate as hg
 from headgate.conduct.estimates import compare_cells, summarize_run
@@ -127,36 +126,3 @@ def test_what_is_missing_passes_at_worst_and_at_best(tmp_path):
     verdict = hg.gate(hg.run(suite(scorers=scorers, gates=[{"metric": "pass2", "min": 0.3}]), out=tmp_path / "run"))
     (row,) = verdict.metrics
     assert (row.verdict, row.n_items, "missing_at_bounds" in row.flags) == ("pass", 80, True)
-
-
-def test_f1_and_mcc_stand_beside_the_accuracy(tmp_path):
-    labels, rng = ["spam", "ham", "eggs"], random.Random(1)
-    items = [{"id": f"{n:03}", "said": rng.choice([*labels, "none"]), "target": rng.choice(labels)} for n in range(200)]
-    declared = hg.Suite(
-        name="kinds",
-        items=items,
-        prompts={"p": "It is {{ said }}."},
-        models=[{"id": "m", "provider": "python", "call": lambda messages: messages[-1]["content"]}],
-        scorers=[{"name": "kind", "type": "classification", "labels": labels}],
-    )
-    run = hg.run(declared, out=tmp_path / "run")
-    found = {one.metric: one.estimate for one in summarize_run(run.path)}
-    said, true = [item["said"] for item in items], [item["target"] for item in items]
-    assert found["kind"].value == pytest.approx(sum(map(str.__eq__, said, true)) / 200)
-    assert found["kind.f1"].value == pytest.approx(f1_score(true, said, labels=labels, average="macro"))
-    assert found["kind.mcc"].value == pytest.approx(matthews_corrcoef(true, said))
-    assert found["kind.f1"].low < found["kind.f1"].value < found["kind.f1"].high
-    assert found["kind.f1"].n_items == 200
-
-
-def test_of_few_items_f1_says_nothing(tmp_path):
-    items = [{"id": str(n), "target": "spam"} for n in range(10)]
-    declared = hg.Suite(
-        name="kinds",
-        items=items,
-        prompts={"p": "spam"},
-        models=[{"id": "m", "provider": "python", "call": lambda messages: "spam"}],
-        scorers=[{"name": "kind", "type": "classification", "labels": ["spam", "ham"]}],
-    )
-    found = {one.metric: one.estimate for one in summarize_run(hg.run(declared, out=tmp_path / "run").path)}
-    assert (found["kind"].value, found["kind.f1"], found["kind.mcc"]) == (1, None, None)

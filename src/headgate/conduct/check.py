@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headgate.conduct.evaluators import serving
 from headgate.conduct.judges import check_pairs
-from headgate.conduct.judging import collect_results, known_facts, read_facts, serving_of
+from headgate.conduct.judging import collect_results, known_facts, labelled_by, read_facts, serving_of
 from headgate.conduct.options import RunOptions
 from headgate.conduct.prepare import Prepared
 from headgate.conduct.run import Conductor
@@ -103,12 +103,13 @@ class Checker(Conductor):
         suite = prepared.suite
         _check_gates(suite, anchor)
         check_pairs(suite, whole=baseline is None)
-        store, columns = prepared.store, _columns(suite)
+        store, columns, labelled = prepared.store, _columns(suite), labelled_by(suite)
         self._baseline, self._anchor = (
-            None if path is None else read_facts(path, None, columns=columns) for path in (baseline, anchor)
+            None if path is None else read_facts(path, None, columns=columns, labelled=labelled)
+            for path in (baseline, anchor)
         )
         versions = {scorer.name: scorer.version for scorer in prepared.scorers}
-        facts = known_facts(store.files.path, store.manifest, scorers=versions, columns=columns)
+        facts = known_facts(store.files.path, store.manifest, scorers=versions, columns=columns, labelled=labelled)
         self._facts = replace(facts, seeds=suite.seeds)
         self._columns = self._facts.columns
         self._scored: list[pl.DataFrame] = []

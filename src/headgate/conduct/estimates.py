@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headgate.conduct.classes import Classes
-from headgate.errors import ConfigError
+from headgate.conduct.judging import read_facts
+from headgate.decide import cells as decided
+from headgate.decide.facts import number_items
+from headgate.decide.labels import estimate_labels
+from headgate.decide.metric import classification_of, metric_of
+from headgate.decide.tables import items_of
+from headgate.errors import ConfigError, StatisticsError
 from headgate.score.scorer import Direction, direction
 from headgate.stats import Estimate, mean_interval, paired_interval, pass_at_k
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
 from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Scorer, Suite
-from headgate.suite.scorers import Classification, PassAtK
+from headgate.suite.scorers import OverLabels, PassAtK
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -32,7 +37,8 @@ class CellEstimate:
     Attributes
     ----------
     estimate : Estimate
-        Mean over items, or the difference of two runs; None where fewer than two items have a value.
+        Mean over items, or the difference of two runs; None where fewer than two items have a value, or
+        fewer than five have a label that the metric is made of.
     """
 
     metric: str
@@ -47,12 +53,16 @@ def summarize_run(path: Path, *, confidence: float = 0.95) -> list[CellEstimate]
     Returns
     -------
     list of CellEstimate
-        Scorers in the order of the suite, the built-in metrics, then F1 and MCC of classifications; cells in the order
+        Scorers in the order of the suite, what is made of their scores, then the built-in metrics; cells in the order
         of the suite.
     """
     manifest = read_manifest(RunFolder(path).manifest)
     found: list[CellEstimate] = []
     for metric in metrics_of(manifest):
+        if (whole := _whole(manifest, metric)) is not None:
+            pairs = [(cell, None) for cell in _cells(manifest)]
+            found += _of_labels([path], whole, _declared(manifest), pairs, confidence=confidence)
+            continue
         items, bounds = _items(path, manifest, metric), _direction(manifest, metric).bounds
         for prompt, model in _cells(manifest):
             rows = items.filter(prompt=prompt, model=model)
@@ -61,18 +71,7 @@ def summarize_run(path: Path, *, confidence: float = 0.95) -> list[CellEstimate]
                 values, cluster = rows["value"].to_numpy(), _cluster(rows)
                 estimate = mean_interval(values, cluster=cluster, bounds=bounds, confidence=confidence)
             found.append(CellEstimate(metric=metric, prompt=prompt, model=model, estimate=estimate))
-    classifiers = [spec for spec in _declared(manifest) if isinstance(spec, Classification)]
-    for spec in classifiers:
-        if spec.name in manifest.scorers:
-            found += _classes(path, spec, manifest, confidence=confidence)
     return found
-
-
-def _classes(path: Path, spec: Classification, manifest: Manifest, *, confidence: float) -> Iterator[CellEstimate]:
-    classes = Classes.of(path, spec)
-    for prompt, model in _cells(manifest):
-        for name, estimate in classes.estimates(prompt, model, confidence=confidence).items():
-            yield CellEstimate(metric=f"{spec.name}.{name}", prompt=prompt, model=model, estimate=estimate)
 
 
 def compare_cells(candidate: Path, baseline: Path, metric: str, *, confidence: float = 0.95) -> list[CellEstimate]:
@@ -96,6 +95,9 @@ def compare_cells(candidate: Path, baseline: Path, metric: str, *, confidence: f
     pairs = list(_pairs(*manifests))
     if not pairs:
         raise ConfigError("has no prompt and model in common with the baseline", file=candidate)
+    if (whole := _whole(manifests[0], metric)) is not None:
+        paths, scorers = [candidate, baseline], _declared(manifests[0])
+        return list(_of_labels(paths, whole, scorers, pairs, confidence=confidence))
     ours, theirs = (_items(path, one, metric) for path, one in zip((candidate, baseline), manifests, strict=True))
     bounds = _direction(manifests[0], metric).bounds
     cells: list[CellEstimate] = []
@@ -111,8 +113,38 @@ def compare_cells(candidate: Path, baseline: Path, metric: str, *, confidence: f
 
 def metrics_of(manifest: Manifest) -> list[str]:
     """Return the names of a run's metrics: its scorers, what is made of their scores, then the built-in ones."""
-    made = [spec.name for spec in _declared(manifest) if isinstance(spec, PassAtK) and spec.of in manifest.scorers]
+    made = [
+        spec.name
+        for spec in _declared(manifest)
+        if isinstance(spec, PassAtK | OverLabels) and spec.of in manifest.scorers
+    ]
     return [*manifest.scorers, *made, *BUILTIN_METRICS]
+
+
+def _whole(manifest: Manifest, metric: str) -> OverLabels | None:
+    return next((one for one in _declared(manifest) if one.name == metric and isinstance(one, OverLabels)), None)
+
+
+def _of_labels(
+    paths: Sequence[Path],
+    whole: OverLabels,
+    scorers: Sequence[Scorer],
+    pairs: Iterable[tuple[Cell, Cell | None]],
+    *,
+    confidence: float,
+) -> Iterator[CellEstimate]:
+    """Estimate a metric of all labels, or the difference of two runs in it, as gates do."""
+    metric, labelled = metric_of(whole.name, scorers), [classification_of(whole, scorers)]
+    facts = number_items([read_facts(path, None, labelled=labelled) for path in paths])
+    for (prompt, model), other in pairs:
+        ours = decided.Cell(prompt=prompt, model=model)
+        theirs = None if other is None else decided.Cell(prompt=other[0], model=other[1])
+        try:
+            items = items_of(facts[0], facts[1] if theirs else None, metric=metric, cells=(ours, theirs))
+            estimate = estimate_labels(items, metric, confidence=confidence)
+        except StatisticsError:  # no item has a value
+            estimate = None
+        yield CellEstimate(metric=whole.name, prompt=prompt, model=model, estimate=estimate)
 
 
 def _declared(manifest: Manifest) -> list[Scorer]:

@@ -21,6 +21,7 @@ from headgate.store.importers.read import read_scores
 from headgate.store.importers.row import Columns
 from headgate.store.importers.table import ScoreTable
 from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Gate, Policy, Python, Scorer
+from headgate.suite.scorers import OverLabels
 
 if TYPE_CHECKING:
     import polars as pl
@@ -71,6 +72,7 @@ def gate_scores(candidate: Scores, baseline: Scores | None, *, rules: Rules, for
         If a log does not hold every sample.
     """
     _refuse_columns(rules.gates)
+    _refuse_labels(rules)
     names = list(dict.fromkeys(gate.metric for gate in rules.gates if gate.metric not in STATUS_RATES)) or [""]
     _refuse_score(candidate, names)
     ours = [_read(candidate, name, rules, format_name) for name in names]
@@ -96,6 +98,14 @@ def _refuse_columns(gates: Sequence[Gate]) -> None:
             raise ConfigError(
                 "chooses items by their columns, which scores of another tool lack", field="gates", mend=mend
             )
+
+
+def _refuse_labels(rules: Rules) -> None:
+    made = {scorer.name for scorer in rules.scorers if isinstance(scorer, OverLabels)}
+    for gate in rules.gates:
+        if gate.metric in made:
+            said = "is made of labels, which scores of another tool lack"
+            raise ConfigError(said, field="gates.metric", value=gate.metric, mend="gate a score that is in the file")
 
 
 def _refuse_score(arm: Scores, names: Sequence[str]) -> None:

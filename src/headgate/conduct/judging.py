@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from headgate.conduct.classes import true_labels
 from headgate.conduct.prepare import stored_suite
 from headgate.conduct.scoring import bind_scorers, check_scored, stored_versions
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.judge import decide
+from headgate.decide.metric import classifications
 from headgate.decide.missing import leave_out_substitutes
 from headgate.decide.serving import count_serving
 from headgate.decide.verdict import Verdict
@@ -25,6 +27,7 @@ from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
 from headgate.suite.items import ItemFile, column_text
 from headgate.suite.model import Arm, Compare, Suite
+from headgate.suite.scorers import Classification
 
 if TYPE_CHECKING:
     import polars as pl
@@ -85,8 +88,11 @@ def gate_runs(
     declared = suite or stored_suite(manifest)
     compare = choose_compare(declared, candidate)
     chosen = sorted({name for gate in declared.gates for name in (*gate.where, *gate.slices)})
-    read = [read_facts(run, suite, columns=chosen)]
-    read += [read_facts(path, None, columns=chosen) for path in (baseline, anchor) if path is not None]
+    labelled = labelled_by(declared)
+    read = [read_facts(run, suite, columns=chosen, labelled=labelled)]
+    read += [
+        read_facts(path, None, columns=chosen, labelled=labelled) for path in (baseline, anchor) if path is not None
+    ]
     numbered = iter(number_items(read))
     ours = next(numbered)
     theirs, oldest = (None if path is None else next(numbered) for path in (baseline, anchor))
@@ -128,7 +134,14 @@ def choose_compare(suite: Suite, candidate: str | None) -> Compare | None:
     return Compare(baseline=suite.compare.baseline, candidate=Arm.model_validate({axis: name}))
 
 
-def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) -> RunFacts:
+def labelled_by(suite: Suite) -> list[Classification]:
+    """Return the classifications whose labels the metrics of a suite's gates are made of."""
+    return classifications({gate.metric for gate in suite.gates}, suite.scorers)
+
+
+def read_facts(
+    path: Path, suite: Suite | None, *, columns: Sequence[str] = (), labelled: Sequence[Classification] = ()
+) -> RunFacts:
     """Collect what a decision needs to know of a stored run.
 
     Parameters
@@ -137,6 +150,8 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         Whose scorers must be there as they are declared now; None takes the scores as they are.
     columns : sequence of str
         Columns of the items that gates choose by.
+    labelled : sequence of Classification
+        Whose labels metrics are made of.
     """
     manifest = read_manifest(RunFolder(path).manifest)
     versions = stored_versions(path)
@@ -146,7 +161,7 @@ def read_facts(path: Path, suite: Suite | None, *, columns: Sequence[str] = ()) 
         wanted = {scorer.name: scorer.version for scorer in bind_scorers(suite)}
         check_scored(path, wanted)
         versions = wanted
-    facts = _own_arm(known_facts(path, manifest, scorers=versions, columns=columns), path)
+    facts = _own_arm(known_facts(path, manifest, scorers=versions, columns=columns, labelled=labelled), path)
     scores = _collect(scan_scores(path), facts.scores.columns)
     results, scores = leave_out_substitutes(collect_results(scan(path)), scores)
     facts = replace(facts, results=results, scores=scores, serving=serving_of(scan(path)))
@@ -179,9 +194,17 @@ def _own_arm(facts: RunFacts, path: Path) -> RunFacts:
     )
 
 
-def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], columns: Sequence[str] = ()) -> RunFacts:
+def known_facts(
+    path: Path,
+    manifest: Manifest,
+    *,
+    scorers: Mapping[str, str],
+    columns: Sequence[str] = (),
+    labelled: Sequence[Classification] = (),
+) -> RunFacts:
     """Return what is known of a run before its first row: no items, empty tables."""
     graded = _GRADED if RunFolder(path).judges.is_dir() or _has_judge(manifest) else ()
+    more = dict.fromkeys((*graded, *(("label",) if labelled else ())))
     return RunFacts(
         run=str(path),
         suite_digest=manifest.suite_digest,
@@ -196,10 +219,11 @@ def known_facts(path: Path, manifest: Manifest, *, scorers: Mapping[str, str], c
         git=manifest.git,
         results=collect_results(scan(path).head(0)).drop("substitute"),
         serving=serving_of(scan(path).head(0)),
-        scores=_collect(scan_scores(path).head(0), (*_SCORES, *graded)),
+        scores=_collect(scan_scores(path).head(0), (*_SCORES, *more)),
         greedy=frozenset(name for name, model in manifest.plan.models.items() if _is_greedy(model.identity)),
         read_outputs=None if manifest.outputs == "drop" else partial(_outputs, path),
         columns=_item_columns(path, columns) if columns else None,
+        true_labels=true_labels(path, labelled) if labelled else None,
     )
 
 

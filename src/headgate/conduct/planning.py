@@ -10,16 +10,17 @@ from typing import Final
 from headgate.conduct.cap import check_cap
 from headgate.conduct.foreseen import foresee
 from headgate.conduct.judges import judge_prompts
-from headgate.conduct.judging import read_facts
+from headgate.conduct.judging import labelled_by, read_facts
 from headgate.conduct.outlay import JudgeForecast, LaneForecast, forecast_outlay
 from headgate.conduct.prepare import planned
 from headgate.conduct.scoring import bind_scorers
 from headgate.conduct.usage import measure_usage
+from headgate.decide.arms import Items
 from headgate.decide.cells import Match, pair_arms, single_cells
 from headgate.decide.facts import RunFacts, number_items
 from headgate.decide.forecast import GateForecast, forecast_gate
 from headgate.decide.metric import metric_of
-from headgate.decide.tables import Items, items_of
+from headgate.decide.tables import items_of
 from headgate.errors import ConfigError, HeadgateError, StatisticsError
 from headgate.plan import Plan
 from headgate.prices import ModelPrice, find_prices, format_usd
@@ -166,7 +167,7 @@ def _fits(suite: Suite, run: Path) -> bool:
     if not (run / "manifest.json").is_file():
         return False
     try:
-        facts = number_items([read_facts(run, None)])[0]
+        facts = number_items([read_facts(run, None, labelled=labelled_by(suite))])[0]
         items = [_stored(facts, suite, gate, match) for gate in suite.gates for match in _matches(suite)]
     except HeadgateError:
         return False
@@ -211,7 +212,7 @@ def _warnings(suite: Suite, prices: Mapping[str, ModelPrice | None], found: Fore
 
 
 def _gates(suite: Suite, plan: Plan, stored: Path | None) -> Iterator[GateForecast]:
-    facts = None if stored is None else number_items([read_facts(stored, None)])[0]
+    facts = None if stored is None else number_items([read_facts(stored, None, labelled=labelled_by(suite))])[0]
     for gate in suite.gates:
         metric = metric_of(gate.metric, suite.scorers)
         for match in _matches(suite):

@@ -41,7 +41,7 @@ from headgate.suite.canary import Canary
 from headgate.suite.documents import read_document
 from headgate.suite.items import ItemFile
 from headgate.suite.model import Compare, Python, Scorer, Suite
-from headgate.suite.scorers import EmbeddingSimilarity, Evaluator, JsonSchema, Judge, PassAtK, ToolCallValid, Weighted
+from headgate.suite.scorers import Derived, EmbeddingSimilarity, Evaluator, JsonSchema, Judge, ToolCallValid, Weighted
 from headgate.suite.scorers.names import in_order
 from headgate.traffic.row import Row
 
@@ -82,7 +82,7 @@ class BoundScorer:
 def bind_scorers(suite: Suite | Canary, *, keys: bool = False) -> tuple[BoundScorer, ...]:
     """Resolve what the scorers of a suite or canary name; those that others are made of come first.
 
-    Scorers without scores of their own (``pass_at_k``) are left out.
+    Scorers without scores of their own (``pass_at_k``, ``f1``) are left out.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def bind_scorers(suite: Suite | Canary, *, keys: bool = False) -> tuple[BoundSco
     places, meter = {scorer.name: index for index, scorer in enumerate(suite.scorers)}, open_meter(suite)
     found: dict[str, BoundScorer] = {}
     for spec in in_order(suite.scorers):
-        if not isinstance(spec, PassAtK):
+        if not isinstance(spec, Derived):
             parts, field = (
                 tuple(found[name] for name in spec.of) if isinstance(spec, Weighted) else (),
                 f"scorers.{places[spec.name]}",

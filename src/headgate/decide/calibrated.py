@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from headgate.decide.arms import Items
 from headgate.decide.decision import Decision, Rule
 from headgate.decide.metric import Metric
-from headgate.decide.tables import Items
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.ppi import LABELS, PpiLimits
 from headgate.stats.values import Bounds, Floats

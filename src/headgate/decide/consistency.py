@@ -42,7 +42,7 @@ def _of_cell(bench: Bench, question: Question) -> Iterator[ItemRow]:
 
     gate, match = question.gate, question.match
     metric, other = metric_of(gate.metric, bench.scorers), bench.other(gate)
-    if other is None or match.baseline is None or metric.passes is not None:
+    if other is None or match.baseline is None or metric.passes is not None or metric.whole is not None:
         return
     try:
         ours = checked_values(bench.candidate.only(match.where), metric, match.candidate)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from headgate.stats import smallest_alpha
+from headgate.stats.classification import LinearLimits
 from headgate.stats.clusters import Spread
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits
@@ -22,7 +23,7 @@ _Z80: Final = 0.8416212335729143  # normal quantile of 80 % power
 _Z95: Final = 1.6448536269514722
 
 
-AnyLimits: TypeAlias = MeanLimits | PairedLimits | PpiLimits
+AnyLimits: TypeAlias = MeanLimits | PairedLimits | PpiLimits | LinearLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from headgate.decide.arms import Items
 from headgate.decide.cells import Cell
 from headgate.decide.facts import RunFacts, number_items
+from headgate.decide.labels import difference_limits
 from headgate.decide.metric import Metric
 from headgate.decide.paired import sign_test
-from headgate.decide.tables import Items, items_of
+from headgate.decide.tables import items_of
 from headgate.decide.verdict import DriftRow
 from headgate.errors import StatisticsError
 from headgate.stats.paired import PairedLimits
@@ -58,6 +60,11 @@ def _limits(items: Items, metric: Metric, *, level: float) -> tuple[float, float
     assert items.baseline is not None
     arms, bounds = (items.candidate, items.baseline), metric.bounds
     rows = (arms[0].binary_rows, arms[1].binary_rows)
+    if bounds is not None and arms[0].linear is not None:
+        apart = (bounds[0] - bounds[1], bounds[1] - bounds[0])
+        pairs = ((arms[0].low, arms[1].high), (arms[0].high, arms[1].low))
+        found = [difference_limits(*arms, *pair, cluster=items.cluster, apart=apart).at(level / 2) for pair in pairs]
+        return min(low for low, _ in found), max(high for _, high in found)
     lows, highs = [], []
     for ours, theirs in ((arms[0].low, arms[1].high), (arms[0].high, arms[1].low)):
         low, high = PairedLimits.of(ours, theirs, cluster=items.cluster, bounds=bounds, n_rows=rows).at(level / 2)

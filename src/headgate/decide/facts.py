@@ -50,6 +50,9 @@ class RunFacts:
         Prompt and model to columns item_id, seed, output: texts are read only where they are looked at.
     serving : DataFrame, optional
         How many answers were served how, as :func:`headgate.decide.serving.count_serving` counts them.
+    true_labels : DataFrame, optional
+        Column item_id, and by the name of a classification the label that is the target of each item, null where it has
+        none; only where a metric is made of labels. ``scores`` then have the column ``label``.
     columns : DataFrame, optional
         Column item_id and those by which gates choose items, as text; one row per item.
     """
@@ -69,6 +72,7 @@ class RunFacts:
     greedy: frozenset[str] = frozenset()
     read_outputs: Callable[[str, str], pl.DataFrame] | None = None
     columns: pl.DataFrame | None = None
+    true_labels: pl.DataFrame | None = None
     first_seed: int = 1
     more_seeds: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     serving: pl.DataFrame | None = None

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from headgate.decide.arms import Items
+from headgate.decide.labels import difference_limits
 from headgate.decide.metric import Metric
 from headgate.decide.replay import replay_paired
-from headgate.decide.tables import Items
 from headgate.stats import fewest_items, mde, needed_items, pass_probability, power_curve
 from headgate.stats.bisection import first_whole
 from headgate.stats.intervals import MeanLimits
@@ -146,7 +147,7 @@ _NOTHING_KNOWN: Final = _Chances(None, None)
 
 def _fewest(gate: Gate, metric: Metric, alpha: float) -> int | None:
     """Return the items with which a perfect candidate passes."""
-    if metric.bounds is None:
+    if metric.bounds is None or metric.whole is not None:
         return None
     low, high = metric.bounds
     if gate.margin is not None:
@@ -176,11 +177,13 @@ def _enough(gate: Gate, metric: Metric, n_items: int, fewest: int, alpha: float)
 
 def _chances(gate: Gate, metric: Metric, *, n_items: int, seeds: int, alpha: float, stored: Items | None) -> _Chances:
     if stored is None or stored.baseline is None:
-        if gate.margin is None or metric.bounds is None or gate.margin == 0:
+        if gate.margin is None or metric.bounds is None or metric.whole is not None or gate.margin == 0:
             return _NOTHING_KNOWN
         margin = gate.margin / (metric.bounds[1] - metric.bounds[0])
         chance = pass_probability(ASSUMED, n_items, margin, seeds=seeds, alpha=alpha, runs=_RUNS)
         return _Chances(chance, None, "" if chance >= LIKELY else f"ask more than {n_items} items, or more seeds")
+    if metric.whole is not None:
+        return _known_of_labels(gate, metric, stored, n_items=n_items, alpha=alpha)
     arms = [stored.candidate, stored.baseline]
     if not metric.higher_is_better and gate.margin is not None:
         arms = [arm.flipped(metric.bounds) for arm in arms]
@@ -191,6 +194,30 @@ def _chances(gate: Gate, metric: Metric, *, n_items: int, seeds: int, alpha: flo
     if np.count_nonzero(both) < 2 or n_items < 2:
         return _NOTHING_KNOWN
     return _known_chances(gate, metric, ours[both], theirs[both], n_items=n_items, alpha=alpha)
+
+
+def _known_of_labels(gate: Gate, metric: Metric, stored: Items, *, n_items: int, alpha: float) -> _Chances:
+    """Return them for a metric of all labels: how often an estimate about 0 has its lower limit above the margin."""
+    ours, theirs, bounds = stored.candidate, stored.baseline, metric.bounds
+    if theirs is None or bounds is None or gate.margin is None or stored.n_items < 2 or n_items < 2:
+        return _NOTHING_KNOWN
+    apart = (bounds[0] - bounds[1], bounds[1] - bounds[0])
+    known = np.isfinite(ours.seen) & np.isfinite(theirs.seen)
+    arms = (ours.seen[known], theirs.seen[known])
+    cluster = None if stored.cluster is None else stored.cluster[known]
+    limits = difference_limits(ours, theirs, *arms, cluster=cluster, apart=apart)
+    if not limits.spread.known:
+        return _NOTHING_KNOWN
+    margin = gate.margin
+
+    def passes(n: float) -> float:
+        return limits.scaled(n / arms[0].size).pass_probability(margin, alpha=alpha)
+
+    chance, advice, more = passes(n_items), "", None
+    if chance < LIKELY and margin > 0:
+        more = first_whole(lambda n: passes(n) >= _POWER, most=_MOST)
+        advice = f"ask about {more} items to pass an unchanged candidate in {_POWER:.0%} of runs"
+    return _Chances(chance, limits.scaled(n_items / arms[0].size).mde(alpha=alpha, power=_POWER), advice, more)
 
 
 def _known_chances(gate: Gate, metric: Metric, ours: Floats, theirs: Floats, *, n_items: int, alpha: float) -> _Chances:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from headgate.errors import ConfigError
 from headgate.score.scorer import direction
 from headgate.stats.values import UNIT, Bounds
 from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Judge, Scorer
-from headgate.suite.scorers import PassAtK
+from headgate.suite.scorers import Classification, OverLabels, PassAtK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,10 @@ class Metric:
         Scorer whose scores are read: that of the name, unless it is made of another's.
     passes : PassAtK, optional
         What becomes of an item's scores in place of their mean.
+    whole : OverLabels, optional
+        What is made of the labels of all answers together, where the metric is no mean of items.
+    labels : tuple of str
+        These labels.
     judged : bool
         Whether a model gives the values.
     calibrates : bool
@@ -42,6 +46,8 @@ class Metric:
     built_in: bool
     rows: str
     passes: PassAtK | None = None
+    whole: OverLabels | None = None
+    labels: tuple[str, ...] = ()
     judged: bool = False
     calibrates: bool = False
 
@@ -71,15 +77,31 @@ def metric_of(name: str, scorers: Sequence[Scorer]) -> Metric:
         if scorer.name == name:
             found = direction(scorer)
             passes = scorer if isinstance(scorer, PassAtK) else None
+            whole = scorer if isinstance(scorer, OverLabels) else None
+            labels = () if whole is None else tuple(classification_of(whole, scorers).names)
+            made = passes or whole
             return Metric(
                 name=name,
                 bounds=found.bounds,
                 higher_is_better=found.higher_is_better,
                 built_in=False,
-                rows=name if passes is None else passes.of,
+                rows=name if made is None else made.of,
                 passes=passes,
+                whole=whole,
+                labels=labels,
                 judged=isinstance(scorer, Judge),
                 calibrates=isinstance(scorer, Judge) and scorer.calibrate is not None,
             )
     known = ", ".join([*(scorer.name for scorer in scorers), *BUILTIN_METRICS])
     raise ConfigError("is no metric of this suite", field="gates.metric", value=name, mend=f"known are {known}")
+
+
+def classification_of(whole: OverLabels, scorers: Sequence[Scorer]) -> Classification:
+    """Return the scorer whose labels a metric is made of; a suite has it."""
+    return next(one for one in scorers if one.name == whole.of and isinstance(one, Classification))
+
+
+def classifications(metrics: Container[str], scorers: Sequence[Scorer]) -> list[Classification]:
+    """Return the scorers whose labels some metrics are made of."""
+    asked = [one for one in scorers if isinstance(one, OverLabels) and one.name in metrics]
+    return list({one.of: classification_of(one, scorers) for one in asked}.values())

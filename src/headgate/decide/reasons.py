@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from headgate.decide.arms import Items, Rarest
 from headgate.decide.rules import Ruling
-from headgate.decide.tables import Items
 from headgate.stats.ppi import LABELS
 from headgate.suite.model import Gate
 
@@ -24,6 +24,7 @@ _FAIL: Final = {
 _OPEN: Final = "{estimate:.4g}, between {low:.4g} and {high:.4g}, decides nothing about {rule} {bound:.4g}"
 
 
+FEW_OF_A_LABEL: Final = "few_of_a_label"
 _SPEND: Final = {
     "items": "what differs most is the items: more of them tell most",
     "seeds": "what differs most is the seeds: more of them tell most",
@@ -50,6 +51,8 @@ def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int, spend: s
         notes.append(f"the judge is not calibrated: fewer than {LABELS} items have a label")
     if "uncalibrated" in ruling.flags:
         notes.append("the judge is not calibrated: how far it errs is not known")
+    if FEW_OF_A_LABEL in ruling.flags and items.rarest is not None:
+        notes.append(_rare(items.rarest, items))
     if "few_clusters" in ruling.flags:
         notes.append("few effective clusters")
     if ruling.verdict == "inconclusive" and ruling.needed_items is not None and not absent:
@@ -57,6 +60,13 @@ def reason_of(gate: Gate, ruling: Ruling, *, items: Items, absent: int, spend: s
         if spend is not None:
             notes.append(_SPEND[spend])
     return "; ".join([text, *notes])
+
+
+def _rare(rarest: Rarest, items: Items) -> str:
+    units = "items" if items.cluster is None else "effective clusters"
+    if rarest.label is None:
+        return f"an arm gives other labels than its most common one to {rarest.units:.3g} {units} only"
+    return f"{rarest.units:.3g} {units} are {rarest.label!r}"
 
 
 def _missing(ruling: Ruling) -> str:

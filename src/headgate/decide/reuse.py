@@ -13,6 +13,7 @@ from headgate.decide.tables import cell_rows, checked_values
 from headgate.decide.verdict import DriftRow
 from headgate.errors import StatisticsError
 from headgate.stats.unpaired import unpaired_interval
+from headgate.stats.values import UNIT
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,13 +66,13 @@ def _row(facts: RunFacts, cell: Cell, metric: Metric, *, level: float) -> Iterat
             cached["value"].to_numpy(),
             **items,
             **clusters,
-            bounds=metric.bounds,
+            bounds=UNIT if metric.whole is not None else metric.bounds,
             confidence=1 - level,
         )
     except StatisticsError:
         return
     yield DriftRow(
-        name=metric.name,
+        name=metric.rows if metric.whole is not None else metric.name,
         cell={"prompt": cell.prompt, "model": cell.model},
         stored_mean=_mean(cached),
         drawn_mean=_mean(drawn),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from headgate.decide.arms import Items
 from headgate.decide.calibrated import CALIBRATED, calibrate
 from headgate.decide.cells import Cell, Match
+from headgate.decide.decision import FEW_CLUSTERS
 from headgate.decide.facts import RunFacts
 from headgate.decide.judges import grade_variance, most_useful, shares
 from headgate.decide.metric import Metric, metric_of
 from headgate.decide.missing import not_run
 from headgate.decide.questions import Question
-from headgate.decide.reasons import reason_of
+from headgate.decide.reasons import FEW_OF_A_LABEL, reason_of
 from headgate.decide.rules import Ruling, margin_rule, max_ratio_rule, max_rule, min_rule
-from headgate.decide.tables import Items, items_of
+from headgate.decide.tables import items_of
 from headgate.decide.tolerance import occurrences
 from headgate.decide.verdict import MetricRow, Word
 from headgate.errors import ConfigError, StatisticsError
@@ -232,9 +235,22 @@ def _flagged(ruling: Ruling, items: Items, metric: Metric, *, absent: int) -> Ru
     flags = list(ruling.flags)
     if items.n_missing:
         flags.append("complete_pairs" if metric.bounds is None else "missing_at_bounds")
+    ruling = _unless_rare(ruling, items)
+    if items.rarest is not None and items.rarest.units < FEW_CLUSTERS[1]:
+        flags.append(FEW_OF_A_LABEL)
     if absent:
         return replace(ruling, flags=(*flags, "not_run"), verdict="inconclusive", p_value=1.0)
     return replace(ruling, flags=tuple(flags))
+
+
+def _unless_rare(ruling: Ruling, items: Items) -> Ruling:
+    """Return the ruling, undecided where a label has too few items to say how it is answered."""
+    least = FEW_CLUSTERS[0]
+    if items.rarest is None or items.rarest.units >= least:
+        return ruling
+    units = items.rarest.units
+    needed = max(ruling.needed_items or 0, math.ceil(items.n_items * least / units)) if units else None
+    return replace(ruling, verdict="inconclusive", p_value=1.0, needed_items=needed, needed_seeds=None)
 
 
 def _row(

@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from headgate.decide.arms import ArmItems, Items
 from headgate.decide.calibrated import decide_calibrated
 from headgate.decide.decision import Decision, Outcome, Rule, detectable, needed_items
+from headgate.decide.labels import difference_limits
 from headgate.decide.paired import decide_items
-from headgate.decide.tables import ArmItems, Items
 from headgate.errors import StatisticsError
+from headgate.stats.classification import LinearLimits
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits, exp
 from headgate.stats.seeds import SeedNoise
@@ -87,6 +89,9 @@ def margin_rule(
     def decide(arms: Arms) -> Decision:
         if labels is not None:
             return decide_calibrated(rule, arms[0] - arms[1], labels, alpha=alpha, bounds=apart)
+        if c.linear is not None and b.linear is not None and apart is not None:
+            limits = difference_limits(c, b, *arms, cluster=items.cluster, apart=apart, within=within)
+            return replace(rule, clustered=items.cluster is not None).decide(limits, alpha=alpha)
         return decide_items(
             *arms,
             margin=margin,
@@ -166,6 +171,10 @@ def _threshold(
     def decide(means: Floats) -> Decision:
         if arm.human is not None:
             return decide_calibrated(rule, means, arm.human, alpha=alpha, bounds=bounds)
+        if arm.linear is not None and bounds is not None:
+            reach, noise = arm.linear.reach, None if within is None else (within,)
+            linear = LinearLimits.of(means, reach=reach, bounds=bounds, cluster=items.cluster, within=noise)
+            return rule.decide(linear, alpha=alpha)
         limits = MeanLimits.of(
             means, cluster=items.cluster, bounds=bounds, n_rows=arm.binary_rows, threshold=True, within=within
         )

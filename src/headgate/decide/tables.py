@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headgate.decide.arms import ArmItems, Items
 from headgate.decide.cells import Cell
 from headgate.decide.facts import RunFacts, item_numbers
+from headgate.decide.labels import Labels, linearised, rarest
 from headgate.decide.metric import Metric
 from headgate.errors import StatisticsError
 from headgate.stats.intervals import binary_rows
@@ -18,111 +20,10 @@ from headgate.stats.seeds import SeedNoise
 from headgate.stats.sums import group_sums
 from headgate.stats.values import UNIT, Bounds, Floats, Ints
 from headgate.suite.model import STATUS_RATES
-from headgate.suite.scorers import PassAtK
+from headgate.suite.scorers import OverLabels, PassAtK
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArmItems:
-    """Item means of one arm.
-
-    Attributes
-    ----------
-    low, high : ndarray, shape (n_items,)
-        Means with what is missing at the lower and at the upper bound; the same array where nothing is missing.
-    seen : ndarray, shape (n_items,)
-        Means of what is there; nan for an item without any value.
-    noise : SeedNoise
-        What the seeds of each item say about their spread.
-    n_rows : int
-        Jobs behind them.
-    n_missing : int
-        Jobs without a value.
-    binary : bool
-        Whether every value stands at a bound.
-    human : ndarray, shape (n_items,), optional
-        Means of the labels by humans; nan for an item without one. None where there are none.
-    """
-
-    low: Floats
-    high: Floats
-    seen: Floats
-    noise: SeedNoise
-    n_rows: int
-    n_missing: int
-    binary: bool
-    human: Floats | None = None
-
-    @property
-    def mean(self) -> float:
-        """Mean over the items that have a value; nan without any."""
-        return float(np.nanmean(self.seen)) if np.isfinite(self.seen).any() else float("nan")
-
-    @property
-    def binary_rows(self) -> int | None:
-        """The rows, where they are binary."""
-        return self.n_rows if self.binary else None
-
-    def flipped(self, bounds: Bounds | None) -> ArmItems:
-        """Return the arm with the other end of the metric as the good one."""
-        mirror = 0.0 if bounds is None else bounds[0] + bounds[1]
-        return ArmItems(
-            low=mirror - self.high,
-            high=mirror - self.low,
-            seen=mirror - self.seen,
-            noise=self.noise,
-            n_rows=self.n_rows,
-            n_missing=self.n_missing,
-            binary=self.binary,
-            human=None if self.human is None else mirror - self.human,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Items:
-    """Both arms on the items they share.
-
-    Attributes
-    ----------
-    cluster : array of int, optional
-        None where the items are independent.
-    endpoint : array of int, optional
-        Which endpoint served each item's candidate, -1 where it was several; None where one served all.
-    """
-
-    candidate: ArmItems
-    baseline: ArmItems | None
-    cluster: Ints | None
-    endpoint: Ints | None = None
-
-    @property
-    def n_items(self) -> int:
-        """Number of items."""
-        return self.candidate.seen.size
-
-    @property
-    def n_clusters(self) -> int | None:
-        """Number of clusters."""
-        return None if self.cluster is None else int(self.cluster.max()) + 1
-
-    @property
-    def n_labels(self) -> int:
-        """Items with a label by humans in every arm."""
-        arms = [arm.human for arm in (self.candidate, self.baseline) if arm is not None]
-        known = [np.isfinite(human) for human in arms if human is not None]
-        return int(np.logical_and.reduce(known).sum()) if len(known) == len(arms) else 0
-
-    @property
-    def n_missing(self) -> int:
-        """Jobs without a value, of both arms."""
-        return self.candidate.n_missing + (0 if self.baseline is None else self.baseline.n_missing)
-
-    @property
-    def n_jobs(self) -> int:
-        """Jobs behind the row, of both arms."""
-        return self.candidate.n_rows + (0 if self.baseline is None else self.baseline.n_rows)
 
 
 def items_of(
@@ -130,7 +31,8 @@ def items_of(
 ) -> Items:
     """Return the item means of a metric in a cell and its baseline, on the items that both have.
 
-    Unbounded metrics keep complete items only: those with a value in every arm.
+    Unbounded metrics keep complete items only: those with a value in every arm. Metrics of all labels leave out items
+    whose target is none of them.
 
     Raises
     ------
@@ -150,11 +52,14 @@ def items_of(
     if not all(int(arm.n[shared].sum()) for arm in arms):
         raise StatisticsError("no item has a value")
     found = [arm.items(shared, metric=metric, missing=lost) for arm, lost in zip(arms, missing, strict=True)]
+    cluster = _clusters(cell_rows(candidate.results, cells[0], "item_id", "cluster"), shared)
+    labels = [arm.labels for arm in arms if arm.labels is not None]
     return Items(
         candidate=found[0],
         baseline=found[1] if len(found) > 1 else None,
-        cluster=_clusters(cell_rows(candidate.results, cells[0], "item_id", "cluster"), shared),
+        cluster=cluster,
         endpoint=_endpoints(candidate, cells[0], shared),
+        rarest=rarest(metric, labels, shared, cluster) if labels else None,
     )
 
 
@@ -180,7 +85,8 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
     import polars as pl
 
     if not metric.built_in:
-        found = cell_rows(facts.scores, cell, "item_id", "seed", "value", scorer=metric.rows)
+        columns = ["item_id", "seed", "value", *(["label"] if metric.whole else [])]
+        found = cell_rows(facts.scores, cell, *columns, scorer=metric.rows)
         return found.drop_nulls("value")
     failed = pl.col("status") == "error"
     status = STATUS_RATES.get(metric.name)
@@ -191,7 +97,10 @@ def _values(facts: RunFacts, metric: Metric, cell: Cell) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Arm:
-    """Sums of one arm by item number: rows (jobs), values, their sum, their squared deviations; means of labels."""
+    """Sums of one arm by item number: rows (jobs), values, their sum, their squared deviations; means of labels.
+
+    ``labels`` are given where the metric is made of them.
+    """
 
     rows: Ints
     n: Ints
@@ -199,17 +108,21 @@ class _Arm:
     squares: Floats
     binary: bool
     human: Floats | None = None
+    labels: Labels | None = None
 
     @classmethod
     def of(cls, facts: RunFacts, metric: Metric, cell: Cell) -> _Arm:
         rows = np.bincount(item_numbers(cell_rows(facts.results, cell, "item_id")))
-        values = checked_values(facts, metric, cell)
+        values, labels = checked_values(facts, metric, cell), None
+        if metric.whole is not None:
+            labels, values = Labels.of(facts, metric, values, size=rows.size)
+            rows = np.where(labels.true >= 0, rows, 0)
         numbers, scores = item_numbers(values), values["value"].to_numpy()
         n = np.bincount(numbers, minlength=rows.size)
         binary = scores.size > 0 and binary_rows(scores, metric.bounds) is not None
         total, squares = _totals(scores, numbers, n, levels=metric.bounds if binary else None)
         human = _humans(facts, metric, cell, size=rows.size) if metric.judged else None
-        return cls(rows=rows, n=n, total=total, squares=squares, binary=binary, human=human)
+        return cls(rows=rows, n=n, total=total, squares=squares, binary=binary, human=human, labels=labels)
 
     def widened(self, size: int) -> _Arm:
         """Return the sums with room for more item numbers."""
@@ -217,12 +130,15 @@ class _Arm:
         rows, n = np.pad(self.rows, more), np.pad(self.n, more)
         human = None if self.human is None else np.pad(self.human, more, constant_values=np.nan)
         total, squares = np.pad(self.total, more), np.pad(self.squares, more)
-        return replace(self, rows=rows, n=n, total=total, squares=squares, human=human)
+        labels = None if self.labels is None else self.labels.widened(more)
+        return replace(self, rows=rows, n=n, total=total, squares=squares, human=human, labels=labels)
 
     def items(self, shared: NDArray[np.bool_], *, metric: Metric, missing: int) -> ArmItems:
         """Return the means of some items, or what the metric makes of their scores in their place."""
         if metric.passes is not None:
             return self._passing(metric.passes, shared, missing=missing)
+        if metric.whole is not None and self.labels is not None:
+            return self._labelled(self.labels, metric.whole, shared, missing=missing)
         total, squares = self.total[shared], self.squares[shared]
         n, rows = self.n[shared].astype(np.float64), self.rows[shared].astype(np.float64)
         seen = np.full(total.size, np.nan)
@@ -263,6 +179,30 @@ class _Arm:
             n_rows=int(rows.sum()),
             n_missing=missing,
             binary=False,
+        )
+
+    def _labelled(self, labels: Labels, spec: OverLabels, shared: NDArray[np.bool_], *, missing: int) -> ArmItems:
+        """Return what the answers to each item count; what is missing counts what is worst, or best, for its label."""
+        item, true, given = labels.among(shared)
+        n, rows = self.n[shared], self.rows[shared].astype(np.float64)
+        linear = linearised(spec, true[item], given, 1 / n[item], labels=labels.names)
+        values = linear.values[true[item], given]  # -1: the last column, that of no label
+        total, squares = _totals(values, item, n, levels=None)
+        seen = np.full(total.size, np.nan)
+        np.divide(total, n, out=seen, where=n > 0)
+        lost = rows - n
+        low, high = (
+            (total + lost * end[true]) / rows for end in (linear.values.min(axis=1), linear.values.max(axis=1))
+        )
+        return ArmItems(
+            low=low if missing else seen,
+            high=high if missing else seen,
+            seen=seen,
+            noise=SeedNoise(squares=squares, seeds=n),
+            n_rows=int(rows.sum()),
+            n_missing=missing,
+            binary=False,
+            linear=linear,
         )
 
 

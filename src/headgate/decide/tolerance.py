@@ -59,7 +59,7 @@ def occurrences(facts: RunFacts, *, metric: Metric, cell: Cell, reproduce: str |
 
     wanted, of = reproduction(reproduce, seeds=facts.seeds)
     looked_at = pl.col("seed") < facts.first_seed + of
-    if metric.passes is not None:
+    if metric.passes is not None or metric.whole is not None:
         raise ConfigError(
             "looks at single answers, and this metric has none",
             field="gates.zero_tolerance",

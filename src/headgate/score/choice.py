@@ -115,5 +115,5 @@ def classification(spec: Classification, output: pl.Expr, target: pl.Expr) -> tu
     """Return a Boolean expression, the output's label is the target, and that label."""
     import polars as pl
 
-    got, wanted = (given_label(text, labels=spec.labels) for text in (output, target))
+    got, wanted = (given_label(text, labels=spec.names) for text in (output, target))
     return pl.when(wanted.is_not_null()).then((got == wanted).fill_null(value=False)), got

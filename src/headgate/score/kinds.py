@@ -173,6 +173,10 @@ def _cosine(spec: declared.EmbeddingSimilarity) -> Direction:
     return UNIT if spec.threshold is not None else Direction(bounds=(-1.0, 1.0))
 
 
+def _correlated(spec: declared.MatthewsCorrelation) -> Direction:
+    return Direction(bounds=(0.0, 2.0) if spec.negate else (-1.0, 1.0))
+
+
 def _declining(spec: declared.Refusal) -> Direction:
     return Direction(higher_is_better=spec.wanted != spec.negate)
 
@@ -261,6 +265,8 @@ KINDS: Final[Mapping[type, Kind]] = {
     declared.Evaluator: Kind(direction=_own),
     declared.Judge: Kind(direction=_scaled),
     declared.PassAtK: Kind(),
+    declared.F1: Kind(),
+    declared.MatthewsCorrelation: Kind(direction=_correlated),
 }
 
 

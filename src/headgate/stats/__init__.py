@@ -6,7 +6,7 @@ from headgate.stats.agreement import cohen_kappa, fleiss_kappa
 from headgate.stats.asymptotic import AsymptoticSequence
 from headgate.stats.betting import BettingSequence, MeanTest
 from headgate.stats.bootstrap import bootstrap_mean, bootstrap_quantile
-from headgate.stats.classification import class_columns, macro_f1, matthews_correlation
+from headgate.stats.classification import confusion, f1_values, matthews_values
 from headgate.stats.clusters import effective_clusters
 from headgate.stats.estimate import Estimate
 from headgate.stats.evalues import RateTest, log_e_threshold, merge_log_e
@@ -85,10 +85,10 @@ __all__ = [
     "binary_power_curve",
     "bootstrap_mean",
     "bootstrap_quantile",
-    "class_columns",
     "clopper_pearson",
     "cohen_kappa",
     "conditional_power",
+    "confusion",
     "curtailed",
     "default_looks",
     "discoveries",
@@ -96,6 +96,7 @@ __all__ = [
     "effective_clusters",
     "exit_probabilities",
     "f1_score",
+    "f1_values",
     "fewest_items",
     "fisher_exact",
     "fleiss_kappa",
@@ -105,9 +106,8 @@ __all__ = [
     "log_e_threshold",
     "log_ratio_interval",
     "look_levels",
-    "macro_f1",
     "mann_whitney",
-    "matthews_correlation",
+    "matthews_values",
     "max_t",
     "mcnemar_mid_p",
     "mde",

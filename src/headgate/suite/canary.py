@@ -12,7 +12,7 @@ from headgate.suite.declaration import Declaration
 from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Budget, Gate, Items, Lane, Model, Policy, Suite
 from headgate.suite.part import Name, Part
 from headgate.suite.problems import Problem, Problems, did_you_mean, unknown
-from headgate.suite.scorers import PassAtK, Scorer
+from headgate.suite.scorers import Derived, Scorer
 from headgate.suite.scorers.judge import Judge, judge_problems
 from headgate.suite.scorers.names import scorer_problems
 
@@ -174,7 +174,7 @@ class Canary(Declaration):
     def _unanswerable(self) -> Iterator[Problem]:
         """Yield what live traffic has no answer to."""
         for index, scorer in enumerate(self.scorers):
-            if isinstance(scorer, PassAtK):
+            if isinstance(scorer, Derived):
                 yield Problem(("scorers", index, "type"), "cannot be asked of live traffic", scorer.type)
         for index, gate in enumerate(self.gates):
             for name in ("slices", "where", "reproduce"):

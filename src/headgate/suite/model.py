@@ -21,7 +21,17 @@ from headgate.suite.endpoint import Endpoint, RouteName
 from headgate.suite.part import Name, Params, Part, TemplateText
 from headgate.suite.price import Price
 from headgate.suite.problems import Problem, Problems, repeated, unknown
-from headgate.suite.scorers import Contains, ExactMatch, JsonValid, Numeric, PassAtK, Python, Regex, Scorer
+from headgate.suite.scorers import (
+    Contains,
+    ExactMatch,
+    JsonValid,
+    Numeric,
+    OverLabels,
+    PassAtK,
+    Python,
+    Regex,
+    Scorer,
+)
 from headgate.suite.scorers.evaluator import Evaluator, evaluator_problems
 from headgate.suite.scorers.judge import Judge, judge_problems
 from headgate.suite.scorers.names import scorer_problems
@@ -698,8 +708,12 @@ class Suite(Declaration):
             said = "cannot be with judges: what they are asked holds the answers, and stays in the run"
             yield Problem(("store", "outputs"), said, self.store.outputs, "keep outputs, or redact what is sensitive")
         yield from evaluator_problems(self.scorers, roles)
+        whole = {scorer.name for scorer in self.scorers if isinstance(scorer, OverLabels)}
         for index, gate in enumerate(self.gates):
             yield from unknown(("gates", index, "metric"), gate.metric, metrics)
+            if gate.metric in whole and gate.rule in {"max_ratio", "zero_tolerance"}:
+                said = "looks at items one by one, and this metric is one of all of them together"
+                yield Problem(("gates", index, gate.rule), said, gate.metric, "give a `margin`, `min` or `max`")
         yield from scorer_problems(self.scorers, taken=BUILTIN_METRICS)
         for index, scorer in enumerate(self.scorers):
             if isinstance(scorer, PassAtK) and scorer.k > self.seeds:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from headgate.suite.scorers.answers import Classification, MultipleChoice, Numeric
 from headgate.suite.scorers.calls import EmbeddingSimilarity, Python
-from headgate.suite.scorers.combined import PassAtK, Weighted
+from headgate.suite.scorers.combined import F1, Derived, MatthewsCorrelation, OverLabels, PassAtK, Weighted
 from headgate.suite.scorers.evaluator import Evaluator
 from headgate.suite.scorers.judge import Judge
 from headgate.suite.scorers.measures import Limit, Perplexity, StopReason
@@ -36,10 +36,12 @@ from headgate.suite.scorers.text import (
 )
 
 __all__ = [
+    "F1",
     "Bleu",
     "Chrf",
     "Classification",
     "Contains",
+    "Derived",
     "EmbeddingSimilarity",
     "EndsWith",
     "Evaluator",
@@ -53,8 +55,10 @@ __all__ = [
     "Language",
     "Length",
     "Limit",
+    "MatthewsCorrelation",
     "MultipleChoice",
     "Numeric",
+    "OverLabels",
     "PassAtK",
     "Perplexity",
     "Python",
@@ -107,6 +111,8 @@ Scorer = Annotated[
     | Evaluator
     | Judge
     | Weighted
-    | PassAtK,
+    | PassAtK
+    | F1
+    | MatthewsCorrelation,
     Field(discriminator="type"),
 ]

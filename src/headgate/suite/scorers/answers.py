@@ -33,11 +33,16 @@ class MultipleChoice(Targeted):
 class Classification(Targeted):
     """1 when the label that the output gives is the target, else 0; the label stands in the scores.
 
-    `headgate show` adds F1 and MCC over items, with intervals.
+    Scorers of type `f1` and `matthews_correlation` make metrics of the labels.
     """
 
     type: Literal["classification"] = Field(description="The kind of scorer")
     labels: Annotated[list[str], Field(min_length=2)] = Field(description="The labels; case does not count")
+
+    @property
+    def names(self) -> list[str]:
+        """The labels as they stand in the scores."""
+        return [label.strip() for label in self.labels]
 
     @model_validator(mode="after")
     def _differ(self) -> Self:

@@ -26,7 +26,11 @@ class Weighted(ScorerPart):
         return self
 
 
-class PassAtK(ScorerPart):
+class Derived(ScorerPart):
+    """A scorer without scores of its own: it is made of those of the scorer that it names."""
+
+
+class PassAtK(Derived):
     """The chance that of k seeds at least one passes, or that all do: estimated per item, without bias, from its seeds.
 
     It has no rows of its own: it reads those of the scorer that it names, which are 0 or 1.
@@ -36,3 +40,29 @@ class PassAtK(ScorerPart):
     of: Name = Field(description="Name of a scorer whose scores are 0 or 1")
     k: int = Field(ge=1, le=1000, description="How many seeds are drawn; the suite has at least as many")
     all: bool = Field(False, description="All of them pass (pass^k), in place of at least one (pass@k)")
+
+
+class OverLabels(Derived):
+    """A metric of a whole classification: a function of the labels of all answers, and of no answer's score alone."""
+
+    of: Name = Field(description="Name of a scorer of type `classification`")
+
+
+class F1(OverLabels):
+    """The mean F1 of all labels (macro F1), or the F1 of one.
+
+    It has no rows of its own: it reads the labels of the classification that it names. An answer without a label
+    misses its own, and is a false alarm of none.
+    """
+
+    type: Literal["f1"] = Field(description="The kind of scorer")
+    label: str | None = Field(None, description="The F1 of this label alone; default: the mean of all")
+
+
+class MatthewsCorrelation(OverLabels):
+    """Matthews' correlation coefficient of a classification, from -1 to 1; of more than two labels Gorodkin's.
+
+    It has no rows of its own: it reads the labels of the classification that it names. No label counts as one more.
+    """
+
+    type: Literal["matthews_correlation"] = Field(description="The kind of scorer")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 
 from headgate.suite.problems import Problem, did_you_mean, repeated
-from headgate.suite.scorers import PassAtK, Scorer, Weighted
+from headgate.suite.scorers import F1, Classification, Derived, OverLabels, PassAtK, Scorer, Weighted
 
 
 def parts_of(scorer: Scorer) -> Sequence[str]:
     """Return the names of the scorers that a scorer is made of."""
     if isinstance(scorer, Weighted):
         return scorer.of
-    return [scorer.of] if isinstance(scorer, PassAtK) else []
+    return [scorer.of] if isinstance(scorer, PassAtK | OverLabels) else []
 
 
 def scorer_problems(scorers: Sequence[Scorer], *, taken: Container[str]) -> Iterator[Problem]:
@@ -32,10 +32,20 @@ def _part_problems(index: int, scorer: Scorer, part: str, named: Mapping[str, Sc
         yield Problem(place, "is not declared", part, did_you_mean(part, named))
     elif _reaches(part, scorer.name, named, seen=set()):
         yield Problem(place, "is made of this scorer itself", part)
-    elif isinstance(named[part], PassAtK):
+    elif isinstance(named[part], Derived):
         yield Problem(place, "has no score of each answer", part)
     elif isinstance(scorer, Weighted) and not any(named[name].weight for name in scorer.of if name in named):
         yield Problem(place, "has no part with a weight above 0", scorer.name)
+    elif isinstance(scorer, OverLabels):
+        yield from _label_problems(index, scorer, named[part])
+
+
+def _label_problems(index: int, scorer: OverLabels, part: Scorer) -> Iterator[Problem]:
+    if not isinstance(part, Classification):
+        mend = "name a scorer of type `classification`"
+        yield Problem(("scorers", index, "of"), "gives no labels", part.name, mend)
+    elif isinstance(scorer, F1) and scorer.label is not None and scorer.label not in part.names:
+        yield Problem(("scorers", index, "label"), "is no label", scorer.label, did_you_mean(scorer.label, part.names))
 
 
 def _reaches(name: str, goal: str, named: Mapping[str, Scorer], *, seen: set[str]) -> bool:
