@@ -47,7 +47,8 @@ DECLARED = [
     {"type": "limit", "column": "latency_s", "max": 1},
     {"type": "stop_reason"},
 ]
-ROWLESS = {"embedding_similarity", "evaluator", "judge", "python", "weighted", "pass_at_k"}
+ROWLESS = {"embedding_similarity", "evaluator", "judge", "python", "weighted", "pass_at_k", "f1"}
+ROWLESS |= {"matthews_correlation"}
 SCORERS = {one["type"]: TypeAdapter(Scorer).validate_python({"name": one["type"], **one}) for one in DECLARED}
 CALLS = '[{"function": {"name": "find", "arguments": "{\\"q\\": 1}"}}]'
 LOGPROBS = '[{"token": "a", "logprob": -0.5}]'

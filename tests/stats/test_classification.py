@@ -26,7 +26,7 @@ def shares_of(pairs, n):
 
 
 @given(LABELS)
-@settings(deadline=None)  # the first example imports
+@settings(deadline=None, max_examples=50)  # the first example imports
 def test_all_are_those_of_scikit_learn(drawn):
     n, pairs = drawn
     true, said = np.array(pairs).T
@@ -44,7 +44,7 @@ def test_all_are_those_of_scikit_learn(drawn):
 
 
 @given(LABELS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_what_answers_count_has_the_metric_as_its_mean_and_is_its_derivative(drawn):
     n, pairs = drawn
     shares = shares_of(pairs, n)
