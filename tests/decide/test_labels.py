@@ -22,6 +22,7 @@ from headgate.suite.model import Arm, Compare, Policy
 from headgate.suite.scorers import F1, Classification, MatthewsCorrelation
 
 MARGIN = 0.05
+HIGHEST = 0.0936  # four standard errors above 5 % in 400 runs: the worst of about a thousand cells
 SPECS = {
     "f1": F1(name="f", type="f1", of="kind"),
     "mcc": MatthewsCorrelation(name="m", type="matthews_correlation", of="kind"),
@@ -83,7 +84,7 @@ class World:
         return true, cluster, given
 
     def limits(self, true, cluster, given):
-        """Limits of the difference; None where a label has too few items."""
+        """Limits of the difference, ours and those of t alone, and of the candidate; None: too few items of a label."""
         units = [true == k for k in range(len(self.shares))]
         least = min(
             float(one.sum()) if cluster is None or not one.any() else effective_clusters(cluster[one]) for one in units
@@ -94,20 +95,28 @@ class World:
             found = linearised(self.spec, np.repeat(true, self.seeds), said.ravel(), weights, labels=self.names)
             arms.append((found.values[true[:, None], said].mean(axis=1), found.reach))
         (ours, c), (theirs, b) = arms
-        reach = np.maximum(c, b)
+        reach = max(c, b)
         if least < 5:
             return None
-        return [
-            LinearLimits.of(ours - theirs, reach=one, bounds=(-2, 2), cluster=cluster) for one in (reach, 0 * reach)
-        ]
+        parts = ((ours - theirs, reach), (ours - theirs, 0 * reach), (ours, c), (ours, 0 * c))
+        return [LinearLimits.of(values, reach=one, bounds=(-2, 2), cluster=cluster) for values, one in parts]
 
     def rates(self, rng, *, n, runs):
         """Shares that fail and that pass, with our limits and with Student's t alone."""
         found = []
         for _ in range(runs):
             limits = self.limits(*self.draw(rng, n))
-            both = [] if limits is None else [one.at(0.05) for one in limits]
+            both = [] if limits is None else [one.at(0.05) for one in limits[:2]]
             found.append([(high < 0 and low <= -MARGIN, low > -MARGIN) for low, high in both] or [(0, 0)] * 2)
+        return np.mean(found, axis=0)
+
+    def rates_at_the_truth(self, rng, *, n, runs):
+        """Shares in which a threshold at the candidate's true value fails and passes, with our limits and with t."""
+        truth, found = self._truth(self.right[0]), []
+        for _ in range(runs):
+            limits = self.limits(*self.draw(rng, n))
+            both = [] if limits is None else [one.at(0.05) for one in limits[2:]]
+            found.append([(high < truth, low > truth) for low, high in both] or [(0, 0)] * 2)
         return np.mean(found, axis=0)
 
     def rates_of_looks(self, rng, *, n, runs, looks=3):
@@ -165,12 +174,29 @@ def test_error_rates_hold(name, shape):
         found = [one for one, cell in zip(chance, cells, strict=True) if cell[0] == n]
         table.append(f"passes, same, {n} items: {np.mean(found):.2f}")
     print("\n".join(table))
-    assert max(blocked) <= 0.0827, table  # three standard errors above 5 %
+    assert max(blocked) <= HIGHEST, table
     assert np.mean(blocked) <= 0.05, table
     if passed:
-        assert max(passed) <= 0.0827, table
+        assert max(passed) <= HIGHEST, table
         assert np.mean(passed) <= 0.05, table
-        assert max(rival) > 0.0827, table
+        assert max(rival) > HIGHEST, table
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", SPECS)
+def test_thresholds_hold_at_the_truth(name):
+    rng, table = np.random.default_rng(9), []
+    for shape, n, right, seeds, clustered in product(SHAPES, (100, 200, 400), (0.7, 0.9, 0.98), (1, 3), (False, True)):
+        world = World(SPECS[name], SHAPES[shape], right, drop=0, seeds=seeds, clustered=clustered)
+        table.append(world.rates_at_the_truth(rng, n=n, runs=400))
+    (fails, passes), (_, rival) = np.moveaxis(table, 0, -1)
+    for what, rates in (("fails", fails), ("passes", passes), ("passes: t", rival)):
+        print(f"{name} at the truth {what}: {len(rates)} cells, mean {np.mean(rates):.3f}, most {max(rates):.3f}")
+    assert max(*fails, *passes) <= HIGHEST
+    assert np.mean(fails) <= 0.05
+    assert np.mean(passes) <= 0.05
+    assert max(rival) > 0.15
 
 
 @pytest.mark.slow
@@ -184,8 +210,8 @@ def test_error_rates_hold_over_three_looks(name):
         worse = World(SPECS[name], SHAPES[shape], 0.9, drop=MARGIN, **options)
         ever = worse.rates_of_looks(rng, n=n, runs=runs) if worse.possible() else (0, 0)
         print(f"{name} {shape} {n} alike {alike} clustered {clustered}: fails {same[0]:.3f}, passes {ever[1]:.3f}")
-        assert same[0] <= 0.0827
-        assert ever[1] <= 0.0827
+        assert same[0] <= HIGHEST
+        assert ever[1] <= HIGHEST
 
 
 KIND = Classification(name="kind", type="classification", labels=["a", "b"])

@@ -84,28 +84,27 @@ def test_the_order_of_answers_changes_no_bit():
 
 
 def test_where_nothing_varies_the_limits_are_those_of_what_was_not_seen():
-    limits = LinearLimits.of(np.ones(80), reach=np.array([0.0, 1.0]), bounds=(0, 1))
+    limits = LinearLimits.of(np.ones(80), reach=1.0, bounds=(0, 1))
     t = student(0.05, 79)
     assert limits.at(0.05) == pytest.approx((wilson_limits(1.0, t * t / 80)[0], 1.0))
-    wider = LinearLimits.of(np.ones(80), reach=np.array([1.0, 1.0]), bounds=(0, 1))
-    assert 1 - wider.at(0.05)[0] == pytest.approx(2**0.5 * (1 - limits.at(0.05)[0]))
+    assert f1_values(np.diag([0.9, 0.1]) @ np.eye(2, 3)).reach == pytest.approx((1 / 0.2 + 1 / 1.8) / 2)
 
 
 def test_limits_of_more_items_are_those_of_more_items():
     rng = np.random.default_rng(3)
-    values, reach = rng.normal(0, 1, 200), np.array([3.0, 1.0])
+    values, reach = rng.normal(0, 1, 200), 3.0
     few = LinearLimits.of(values, reach=reach, bounds=(-9, 9))
     many = LinearLimits.of(np.tile(values, 4), reach=reach, bounds=(-9, 9))
     assert few.scaled(4).at(0.05) == pytest.approx(many.at(0.05), rel=0.01)
 
 
 def test_one_item_says_nothing():
-    assert LinearLimits.of(np.ones(1), reach=np.ones(2), bounds=(-1, 1)).at(0.05) == (-1, 1)
+    assert LinearLimits.of(np.ones(1), reach=1.0, bounds=(-1, 1)).at(0.05) == (-1, 1)
 
 
 def test_the_chance_to_pass_is_that_of_estimates_about_0():
     rng = np.random.default_rng(4)
-    values, reach = rng.normal(0, 1, 100), np.array([2.0, 2.0])
+    values, reach = rng.normal(0, 1, 100), 2.0
     limits = LinearLimits.of(values, reach=reach, bounds=(-9, 9))
     drawn = [LinearLimits.of(rng.choice(values - values.mean(), 100), reach=reach, bounds=(-9, 9)) for _ in range(2000)]
     passes = np.mean([one.at(0.05)[0] > -0.25 for one in drawn])

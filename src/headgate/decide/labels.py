@@ -122,7 +122,7 @@ def difference_limits(
     """Return the limits of the difference of two arms in a metric of all labels; ``ours``, ``theirs``: item values."""
     assert candidate.linear is not None
     assert baseline.linear is not None
-    reach = np.maximum(candidate.linear.reach, baseline.linear.reach)
+    reach = max(candidate.linear.reach, baseline.linear.reach)
     return LinearLimits.of(ours - theirs, reach=reach, bounds=apart, cluster=cluster, within=within)
 
 

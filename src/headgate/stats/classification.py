@@ -40,9 +40,9 @@ class Linear:
     smooth: bool = True
 
     @property
-    def reach(self) -> Floats:
-        """How far answers to an item can move it, by the true label; shape (n_classes,)."""
-        return np.asarray(np.ptp(self.values, axis=1))
+    def reach(self) -> float:
+        """How far the value of an item can move with its answers, whichever its true label is."""
+        return float(np.ptp(self.values, axis=1).max())
 
     def negated(self) -> Linear:
         """Return 1 less the function."""
@@ -60,15 +60,15 @@ class LinearLimits:
     n_items : float
         Items behind it.
     reach : float
-        How far an item could move it: of items of all labels, by root sum of squares.
+        How far the value of an item can move; see :attr:`Linear.reach`.
     bounds : tuple of float
         Its smallest and largest value.
 
     Notes
     -----
     A standard error knows nothing of what was not seen: of ten items of a rare label none has changed, and a tenth of
-    such items may. At a level with Student's quantile t, ``t^2 / (n + t^2)`` of the items may be of a kind that none
-    of n was (Wilson's limit at 0). What so many items of each label could do stands beside the standard error as
+    such items may. At a level with Student's quantile t, ``t^2 / (n + t^2)`` of the items may be of kinds that none of
+    n was (Wilson's limit at 0), and move the value by ``reach`` at most. That stands beside the standard error as if
     independent of it: ``sqrt((t se)^2 + (reach t^2 / (n + t^2))^2)``. It falls with 1 / n.
     """
 
@@ -82,7 +82,7 @@ class LinearLimits:
         cls,
         values: Floats,
         *,
-        reach: Floats,
+        reach: float,
         bounds: Bounds,
         cluster: Ints | None = None,
         within: tuple[SeedNoise, ...] | None = None,
@@ -90,7 +90,7 @@ class LinearLimits:
         """Summarise the values of items; ``within`` is given where the items are fixed."""
         fixed = within is not None and all(noise.known for noise in within)
         found = noise_spread(steady_mean(values), within) if within is not None and fixed else spread(values, cluster)
-        return cls(spread=found, n_items=float(values.size), reach=math.sqrt(float(reach @ reach)), bounds=bounds)
+        return cls(spread=found, n_items=float(values.size), reach=reach, bounds=bounds)
 
     @property
     def method(self) -> str:
