@@ -146,7 +146,7 @@ def test_a_plan_foresees_it_from_a_run(run):
     assert (nothing.passes, nothing.known, nothing.can_pass) == (None, False, True)
     wide, narrow = (
         forecast_suite(suite(gates=[{"metric": "macro", "margin": margin}]), stored=run.path).gates[0]
-        for margin in (0.3, 0.02)
+        for margin in (0.3, 0.01)
     )
     assert wide.passes > 0.95
     assert narrow.passes < 0.5

@@ -68,8 +68,8 @@ class LinearLimits:
     -----
     A standard error knows nothing of what was not seen: of ten items of a rare label none has changed, and a tenth of
     such items may. At a level with Student's quantile t, ``t^2 / (n + t^2)`` of the items may be of kinds that none of
-    n was (Wilson's limit at 0), and move the value by ``reach`` at most. That stands beside the standard error as if
-    independent of it: ``sqrt((t se)^2 + (reach t^2 / (n + t^2))^2)``. It falls with 1 / n.
+    n was (Wilson's limit at 0), and move the value by ``reach`` at most: u. Both make the half-width as they do in
+    Wilson's interval of a rare event: ``u / 2 + sqrt((t se)^2 + (u / 2)^2)``. What u adds falls with 1 / n.
     """
 
     spread: Spread
@@ -124,7 +124,8 @@ class LinearLimits:
 
     def _half(self, alpha: float) -> float:
         t = student(alpha, self.spread.df)
-        return math.hypot(t * self.spread.se, self.reach * t * t / (self.n_items + t * t))
+        unseen = self.reach * t * t / (self.n_items + t * t)
+        return unseen / 2 + math.hypot(t * self.spread.se, unseen / 2)
 
 
 def confusion(true: Ints, given: Ints, weights: Floats, *, n_classes: int) -> Floats:
