@@ -371,7 +371,7 @@ def test_a_login_in_the_url_is_sent_as_basic_authorization():
             await transport.aclose()
             return server.requests[0]
 
-    assert b"authorization: Basic " + base64.b64encode(b"me@home:p:w") + b"\r\n" in asyncio.run(main())
+    assert b"Authorization: Basic " + base64.b64encode(b"me@home:p:w") + b"\r\n" in asyncio.run(main())
 
 
 @pytest.mark.parametrize(
