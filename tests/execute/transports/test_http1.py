@@ -387,7 +387,7 @@ def test_a_login_in_the_url_is_sent_as_basic_authorization():
 def test_packed_bodies(coding: str, packed: bytes):
     response, server = send(opener, says(http(packed, headers={"Content-Encoding": coding})))
     assert response.body == (b"{}" * 99 if packed else b"")
-    assert b"accept-encoding: identity\r\n" in server.requests[0]
+    assert b"Accept-Encoding: identity\r\n" in server.requests[0]
 
 
 def test_a_packed_body_that_ends_early_is_dropped():
