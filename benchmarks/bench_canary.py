@@ -24,7 +24,8 @@ from scipy.special import ndtri
 from headgate.conduct.canary import Watcher
 from headgate.decide.canary import questions_of
 from headgate.suite.canary import Canary
-from headgate.suite.model import Contains, Gate, Policy
+from headgate.suite.gate import Gate, Policy
+from headgate.suite.scorers import Contains
 from headgate.traffic.units import Units
 
 STABLE, MARGIN, ALPHA = 0.9, 0.05, 0.05

@@ -30,7 +30,7 @@ from headgate.score.kinds import KINDS
 from headgate.score.scorer import score_columns
 from headgate.store.part import write_part
 from headgate.store.schema import RESULTS
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 BATCH: Final = 16_384
 SCHEMA: Final = {

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from headgate.decide.facts import RunFacts
-from headgate.suite.model import Gate, JsonValid, Python, Scorer
+from headgate.suite.gate import Gate
+from headgate.suite.scorers import JsonValid, Python, Scorer
 
 CORRECT = JsonValid(name="correct", type="json_valid")
 GRADE = Python(name="grade", type="python", call="m:f", bounds=(1, 5))

@@ -8,7 +8,7 @@ import numpy as np
 from headgate.decide.judge import decide
 from headgate.decide.verdict import DriftRow, ItemRow, Look, LookRow, Verdict
 from headgate.store.provenance import Git
-from headgate.suite.model import Arm, Compare, Policy
+from headgate.suite.gate import Arm, Compare, Policy
 from made_runs import SCORERS, arms, broken, gate
 
 PROMPTS = Compare(baseline=Arm(prompt="old"), candidate=Arm(prompt="new"))

@@ -17,8 +17,8 @@ from headgate.store.dataset import scan
 from headgate.store.manifest import Manifest, make_manifest
 from headgate.store.run import RunStore
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Suite
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 START = 1_767_225_600_000_000  # 2026-01-01 in microseconds
 

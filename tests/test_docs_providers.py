@@ -11,7 +11,7 @@ import pytest
 from headgate.execute.providers.catalogue import PROVIDERS
 from headgate.registry.load import load_prompts
 from headgate.suite.documents import parse_yaml
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = (DOCS / "providers.md").read_text(encoding="utf-8")

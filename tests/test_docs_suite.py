@@ -11,7 +11,7 @@ import jsonschema
 
 from headgate.suite.canary import Canary
 from headgate.suite.documents import parse_yaml
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 DOCS = Path(__file__).parent.parent / "docs"
 

@@ -8,8 +8,9 @@ import pytest
 
 from headgate.plan import Plan, differing_keys
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Items, Model
+from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
+from headgate.suite.sources import Items
 
 PROMPTS = [Prompt(name=name, messages=(("user", name + " {{ q }}"),)) for name in ("old", "new")]
 MODELS = [Model(id="m1", provider="simulated"), Model(id="m2", provider="simulated", params={"temperature": 0.5})]
@@ -105,7 +106,8 @@ import resource, sys
 from pathlib import Path
 from headgate.plan import Plan
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Items, Model
+from headgate.suite.sources import Items
+from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
 import random
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

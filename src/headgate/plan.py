@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple, overload
 import msgspec
 
 from headgate.identity import digest
+from headgate.suite.gate import Arm
 from headgate.suite.items import Item, ItemFile
-from headgate.suite.model import Arm, Model, Suite
+from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 _JOB_ID_VERSION = b"headgate/job/1"
 

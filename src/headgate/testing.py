@@ -10,6 +10,6 @@ Examples
 from __future__ import annotations
 
 from headgate.simulate.server import SimulatedServer
-from headgate.suite.model import Faults, Simulation
+from headgate.suite.simulation import Faults, Simulation
 
 __all__ = ["Faults", "SimulatedServer", "Simulation"]

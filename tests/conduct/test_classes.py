@@ -14,7 +14,7 @@ from headgate.conduct.foreign import Rules, Scores, gate_scores
 from headgate.conduct.planning import forecast_suite
 from headgate.errors import ConfigError
 from headgate.store.importers.row import Columns
-from headgate.suite.model import Policy
+from headgate.suite.gate import Policy
 
 LABELS = ["spam", "ham", "eggs"]
 N, SEEDS = 300, 2

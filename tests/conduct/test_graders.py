@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from headgate.conduct.graders import grade_rows
-from headgate.suite.model import Python
+from headgate.suite.scorers import Python
 
 
 def grade(call, rows, **options):

@@ -11,7 +11,8 @@ from scipy.special import ndtri
 
 from headgate.decide.canary import Evidence, questions_of
 from headgate.errors import ConfigError
-from headgate.suite.model import Contains, Gate, Policy
+from headgate.suite.gate import Gate, Policy
+from headgate.suite.scorers import Contains
 from headgate.traffic.units import Units
 
 GOOD = Contains(name="good", type="contains")

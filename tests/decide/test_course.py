@@ -11,7 +11,7 @@ from headgate.decide.course import Course, Declared
 from headgate.decide.drift import DRIFT_ALPHA, drift_rows
 from headgate.decide.looks import plan_looks
 from headgate.decide.metric import metric_of
-from headgate.suite.model import Arm, Compare, Policy
+from headgate.suite.gate import Arm, Compare, Policy
 from made_runs import CORRECT, SCORERS, arms, changed, gate, made
 
 PAIR = Compare(baseline=Arm(prompt="old"), candidate=Arm(prompt="new"))

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from headgate.decide.judge import decide
-from headgate.suite.model import Arm, Compare, Policy
+from headgate.suite.gate import Arm, Compare, Policy
 from made_runs import SCORERS, arms, changed, gate
 
 PROMPTS = Compare(baseline=Arm(prompt="old"), candidate=Arm(prompt="new"))

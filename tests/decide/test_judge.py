@@ -9,7 +9,7 @@ import pytest
 from headgate.decide.facts import RunFacts
 from headgate.decide.judge import decide
 from headgate.errors import ConfigError
-from headgate.suite.model import Arm, Compare, Policy
+from headgate.suite.gate import Arm, Compare, Policy
 from made_runs import FREE, GRADE, SCORERS, TOXIC, arms, broken, changed, gate, made
 
 PROMPTS = Compare(baseline=Arm(prompt="old"), candidate=Arm(prompt="new"))

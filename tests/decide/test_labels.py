@@ -18,7 +18,7 @@ from headgate.decide.metric import metric_of
 from headgate.stats import look_levels
 from headgate.stats.classification import LinearLimits
 from headgate.stats.clusters import effective_clusters
-from headgate.suite.model import Arm, Compare, Policy
+from headgate.suite.gate import Arm, Compare, Policy
 from headgate.suite.scorers import F1, Classification, MatthewsCorrelation
 
 MARGIN = 0.05

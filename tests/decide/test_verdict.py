@@ -15,7 +15,7 @@ from headgate.decide.judge import decide
 from headgate.decide.verdict import Verdict, verdict_schema
 from headgate.errors import ConfigError
 from headgate.store.provenance import Git
-from headgate.suite.model import Arm, Compare, Policy
+from headgate.suite.gate import Arm, Compare, Policy
 from made_runs import SCORERS, arms, broken, gate
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "verdict-v1.json"

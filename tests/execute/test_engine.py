@@ -29,7 +29,8 @@ from headgate.plan import Job
 from headgate.result import Result
 from headgate.simulate.behaviour import FAULTS
 from headgate.simulate.server import SimulatedServer
-from headgate.suite.model import Faults, Model, Simulation
+from headgate.suite.model import Model
+from headgate.suite.simulation import Faults, Simulation
 
 TRANSPORTS: tuple[TransportName, ...] = ("http1", "aiohttp", "httpx")
 KINDS = {

@@ -23,7 +23,7 @@ from headgate.execute.transports import open_transport
 from headgate.execute.work import Work
 from headgate.result import Result
 from headgate.simulate.server import SimulatedServer
-from headgate.suite.model import Simulation
+from headgate.suite.simulation import Simulation
 from virtual_clock import VirtualLoop, clock, virtually
 
 

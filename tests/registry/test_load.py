@@ -11,7 +11,7 @@ import pytest
 from headgate.errors import ConfigError
 from headgate.registry.load import load_prompts
 from headgate.suite.files import load_suite
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("HEADGATE_SHARED", ROOT.parent / "shared"))

@@ -12,7 +12,7 @@ from headgate.decide.judge import decide
 from headgate.decide.verdict import Look, LookRow
 from headgate.errors import ConfigError
 from headgate.report.looks import looks_svg
-from headgate.suite.model import Arm, Compare, Policy
+from headgate.suite.gate import Arm, Compare, Policy
 from made_runs import SCORERS, arms, gate
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.score.numeric import find_number, numeric
-from headgate.suite.model import Numeric
+from headgate.suite.scorers import Numeric
 
 
 def score(spec: Numeric, output: str | None, target: str | None) -> bool | None:

@@ -6,7 +6,7 @@ import pytest
 from headgate.errors import ConfigError
 from headgate.score.callables import Score
 from headgate.score.scorer import answered, attach_scores, check_scorer, direction, is_failure, score_columns, version
-from headgate.suite.model import Contains, ExactMatch, Numeric, Python, Regex
+from headgate.suite.scorers import Contains, ExactMatch, Numeric, Python, Regex
 
 
 def results(*rows: tuple[str, str | None]) -> pl.DataFrame:

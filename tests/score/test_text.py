@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from headgate.errors import ConfigError
 from headgate.score.scorer import check_scorer
 from headgate.score.text import contains, exact_match, regex
-from headgate.suite.model import Contains, ExactMatch, Regex
-from headgate.suite.scorers import EndsWith, StartsWith
+from headgate.suite.scorers import Contains, EndsWith, ExactMatch, Regex, StartsWith
 from score_rows import values
 
 TEXTS = st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), min_size=1, max_size=20)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headgate.simulate.behaviour import FAULTS, REFUSAL, Asked, probability, react, uniform
-from headgate.suite.model import Faults, Simulation
+from headgate.suite.simulation import Faults, Simulation
 
 N = 20_000
 ASKED = Asked(item="1", prompt="plain", job="j", target="42", model="m", seed=1, attempt=1)

@@ -16,7 +16,7 @@ import pytest
 
 from headgate.simulate.__main__ import main
 from headgate.simulate.server import SimulatedServer
-from headgate.suite.model import Faults, Simulation
+from headgate.suite.simulation import Faults, Simulation
 
 RIGHT = Simulation(accuracy=1.0, latency_s=0.0)
 

@@ -4,7 +4,7 @@ import pytest
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import digest
 from headgate.store.manifest import differences, make_manifest, read_manifest, suite_json, write_manifest
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 from store_rows import make_plan, make_run, make_suite
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from headgate.errors import ConfigError
 from headgate.suite.files import load_suite
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 HEAD = """\
 name: sums

@@ -13,8 +13,8 @@ from headgate.errors import ConfigError
 from headgate.registry.load import load_prompts
 from headgate.suite.images import MAX_IMAGE, Images
 from headgate.suite.items import ItemFile, Row, write_items
-from headgate.suite.model import Suite
 from headgate.suite.prompts import MessagePart, Prompt
+from headgate.suite.suite import Suite
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import digest
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Items
 from headgate.suite.prompts import Prompt
+from headgate.suite.sources import Items
 
 PROMPT = Prompt(name="p", messages=(("user", "{{ q }}"),))
 

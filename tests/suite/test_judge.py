@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from headgate.errors import ConfigError
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
 from headgate.suite.scorers.judge import Judge
+from headgate.suite.suite import Suite
 
 MODELS = [{"id": "m", "provider": "simulated"}, {"id": "j", "provider": "simulated", "model": "k", "role": "judge"}]
 FIELDS = {"name": "s", "items": [{"q": 1}], "prompts": {"p": "{{ q }}"}}

@@ -6,8 +6,9 @@ import jsonschema
 import pytest
 
 from headgate.errors import ConfigError
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
 from headgate.suite.schema import suite_schema
+from headgate.suite.suite import Suite
 
 PRICE = {"input_usd_per_million": 0.25, "output_usd_per_million": 2}
 

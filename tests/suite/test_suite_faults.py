@@ -9,8 +9,10 @@ import pytest
 
 from headgate.errors import ConfigError
 from headgate.registry.load import load_prompts
+from headgate.suite.gate import Gate
 from headgate.suite.items import read_rows
-from headgate.suite.model import Gate, Items, Suite
+from headgate.suite.sources import Items
+from headgate.suite.suite import Suite
 from headgate.suite.templates import Template
 
 FIELDS = {

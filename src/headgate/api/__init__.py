@@ -23,8 +23,8 @@ from headgate.store.dataset import scan, scan_scores
 from headgate.store.verify import verify
 from headgate.suite.canary import Canary
 from headgate.suite.files import load_canary, load_suite
-from headgate.suite.model import Suite
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     from headgate.stats import Estimate

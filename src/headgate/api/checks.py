@@ -17,7 +17,7 @@ from headgate.conduct.cap import cap_suite
 from headgate.conduct.prepare import prepare
 from headgate.execute.cache import CacheMode, CacheOptions
 from headgate.execute.transports import TransportName
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import httpx

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from headgate.api.calls import RunPath, as_path, complete
 from headgate.execute.transports import TransportName
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     from headgate.conduct.doctor.finding import Diagnosis

@@ -13,7 +13,7 @@ from headgate.conduct.cap import cap_suite
 from headgate.conduct.prepare import prepare
 from headgate.errors import ConfigError
 from headgate.execute.transports import TransportName
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import httpx

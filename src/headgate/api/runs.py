@@ -25,7 +25,7 @@ from headgate.store.dataset import Paths, find_runs
 from headgate.store.layout import RunFolder
 from headgate.store.merge import merge_shards
 from headgate.store.run import count_statuses
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import httpx

@@ -10,8 +10,9 @@ from typing import Any
 from headgate.api.calls import RunPath
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
-from headgate.suite.model import Gate, Policy, Suite
+from headgate.suite.gate import Gate, Policy
 from headgate.suite.problems import make_part
+from headgate.suite.suite import Suite
 
 
 def gate_scores(

@@ -12,7 +12,7 @@ from headgate.conduct.baselines import (
 )
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     from headgate.stats import Estimate

@@ -30,7 +30,7 @@ from headgate.store.disk import replace_bytes
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
 from headgate.store.run import count_statuses
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     from headgate.conduct.estimates import CellEstimate

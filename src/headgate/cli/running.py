@@ -20,7 +20,7 @@ from headgate.decide.table import look_line, one_line
 from headgate.errors import Interrupted
 from headgate.report.progress import Progress
 from headgate.shard import Shard
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     from headgate.conduct.check import CheckSummary

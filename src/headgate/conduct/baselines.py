@@ -26,7 +26,8 @@ from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
 from headgate.store.run import unscored_files
 from headgate.store.verify import verify
-from headgate.suite.model import Arm, Suite
+from headgate.suite.gate import Arm
+from headgate.suite.suite import Suite
 
 Address = str | os.PathLike[str]
 

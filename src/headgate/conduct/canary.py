@@ -17,7 +17,7 @@ from headgate.decide.live import Sight, decide_live
 from headgate.decide.verdict import Verdict
 from headgate.errors import ConfigError, StoreError
 from headgate.suite.canary import Canary
-from headgate.suite.model import STATUS_RATES
+from headgate.suite.gate import STATUS_RATES
 from headgate.traffic.feed import READERS, Feed
 from headgate.traffic.otlp import MAPPING
 from headgate.traffic.row import Row

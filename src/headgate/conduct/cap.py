@@ -11,9 +11,10 @@ from headgate.prices import ModelPrice, format_usd
 from headgate.shard import WHOLE
 from headgate.store.costs import sum_costs
 from headgate.store.run import RunStore
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
 from headgate.suite.scorers import Evaluator
+from headgate.suite.suite import Suite
 
 
 def cap_suite(suite: Suite, *, max_cost_usd: float | None) -> Suite:

@@ -32,7 +32,7 @@ from headgate.plan import Cell as PlanCell
 from headgate.stats.values import Ints
 from headgate.store.dataset import scan
 from headgate.suite.items import ItemFile
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import polars as pl

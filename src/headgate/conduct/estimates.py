@@ -19,8 +19,9 @@ from headgate.stats import Estimate, mean_interval, paired_interval, pass_at_k
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Scorer, Suite
-from headgate.suite.scorers import OverLabels, PassAtK
+from headgate.suite.gate import BUILTIN_METRICS, STATUS_RATES
+from headgate.suite.scorers import OverLabels, PassAtK, Scorer
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -17,8 +17,8 @@ from headgate.score.callables import Grade
 from headgate.store.manifest import Manifest
 from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_object
-from headgate.suite.model import Suite
 from headgate.suite.scorers.evaluator import Evaluator
+from headgate.suite.suite import Suite
 
 
 class BoundEvaluator:

@@ -20,8 +20,8 @@ from headgate.stats.values import Bounds
 from headgate.store.importers.read import read_scores
 from headgate.store.importers.row import Columns
 from headgate.store.importers.table import ScoreTable
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Gate, Policy, Python, Scorer
-from headgate.suite.scorers import OverLabels
+from headgate.suite.gate import BUILTIN_METRICS, STATUS_RATES, Gate, Policy
+from headgate.suite.scorers import OverLabels, Python, Scorer
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,9 +12,10 @@ from headgate.conduct.scoring import BoundScorer
 from headgate.conduct.usage import Measured, Usage, measure_evaluator, measure_judge
 from headgate.execute.tokens import TokenEstimate
 from headgate.plan import Job
+from headgate.suite.gate import Compare
 from headgate.suite.items import Item
-from headgate.suite.model import Compare, Suite
 from headgate.suite.scorers import Evaluator
+from headgate.suite.suite import Suite
 
 
 class Requests(NamedTuple):

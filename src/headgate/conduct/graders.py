@@ -13,7 +13,8 @@ from tenacity import AsyncRetrying, Retrying, retry_if_exception_type, stop_afte
 
 from headgate.score.callables import Grade, Score, as_score, bind_item, failed_score
 from headgate.suite.callables import is_async_callable
-from headgate.suite.model import Evaluator, Python
+from headgate.suite.scorers import Python
+from headgate.suite.scorers.evaluator import Evaluator
 
 Row = tuple[str, Mapping[str, Any]]
 """Output and the item's columns."""

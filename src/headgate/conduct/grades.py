@@ -11,7 +11,7 @@ from headgate.score.judge import Grade, combine, read_grade
 from headgate.score.scorer import is_failure
 from headgate.store.dataset import scan
 from headgate.store.layout import RunFolder
-from headgate.suite.model import Compare
+from headgate.suite.gate import Compare
 
 if TYPE_CHECKING:
     import polars as pl

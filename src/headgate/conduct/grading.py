@@ -29,7 +29,8 @@ from headgate.store.layout import RunFolder
 from headgate.store.manifest import make_manifest
 from headgate.store.run import RunStore
 from headgate.suite.items import ItemFile, Row, write_items
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import polars as pl

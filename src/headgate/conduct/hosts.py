@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from headgate.errors import ConfigError
 from headgate.execute.endpoint import resolve_key, served_at
 from headgate.execute.secret import url_secrets
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
+from headgate.suite.suite import Suite
 
 _PORTS: Final = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"^(\[[0-9a-f:.]+\]|[\w.\-]+)(:\d+)?$", re.IGNORECASE)

@@ -13,9 +13,11 @@ from headgate.identity import canonical_json, digest
 from headgate.registry.load import read_prompt
 from headgate.score.judge import fence, response_format
 from headgate.suite.canary import Canary
-from headgate.suite.model import Items, Model, Suite
+from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
 from headgate.suite.scorers.judge import Judge
+from headgate.suite.sources import Items
+from headgate.suite.suite import Suite
 from headgate.suite.templates import Template
 
 if TYPE_CHECKING:

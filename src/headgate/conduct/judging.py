@@ -25,9 +25,10 @@ from headgate.store.baselines.entry import read_stored
 from headgate.store.dataset import scan, scan_scores
 from headgate.store.layout import RunFolder
 from headgate.store.manifest import Manifest, read_manifest
+from headgate.suite.gate import Arm, Compare
 from headgate.suite.items import ItemFile, column_text
-from headgate.suite.model import Arm, Compare, Suite
 from headgate.suite.scorers import Classification
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import polars as pl

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headgate.errors import ConfigError
-from headgate.suite.model import Suite
 from headgate.suite.scorers.judge import Judge
+from headgate.suite.suite import Suite
 
 if TYPE_CHECKING:
     import polars as pl

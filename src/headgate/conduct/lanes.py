@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from headgate.suite.model import Lane as LaneDeclared
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 
 def declared_lanes(suite: Suite) -> Iterator[LaneDeclared]:

@@ -13,7 +13,7 @@ from headgate.execute.endpoint import resolve_key
 from headgate.execute.transports import TransportName
 from headgate.score.adapters.chat import ChatModel, ModelFailed
 from headgate.store.run import RunStore
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 _NOT_SERVING: Final = "is asked while no run is scored: ask it when a row is graded, not when the evaluator is made"
 

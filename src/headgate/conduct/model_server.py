@@ -33,7 +33,8 @@ from headgate.shard import WHOLE
 from headgate.store.run import RunStore
 from headgate.suite.callables import resolve_callable
 from headgate.suite.model import Lane as LaneDeclared
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
+from headgate.suite.suite import Suite
 
 _WRITE_ROWS: Final = 1024
 

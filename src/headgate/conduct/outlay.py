@@ -16,7 +16,8 @@ from headgate.execute.lanes import DIMENSIONS
 from headgate.execute.tokens import TokenEstimate
 from headgate.plan import Plan
 from headgate.prices import ModelPrice
-from headgate.suite.model import Lane, Suite
+from headgate.suite.model import Lane
+from headgate.suite.suite import Suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

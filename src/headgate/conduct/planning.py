@@ -24,8 +24,9 @@ from headgate.decide.tables import items_of
 from headgate.errors import ConfigError, HeadgateError, StatisticsError
 from headgate.plan import Plan
 from headgate.prices import ModelPrice, find_prices, format_usd
-from headgate.suite.model import Gate, Suite
+from headgate.suite.gate import Gate
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 _FEWEST: Final = 20
 """A run with fewer items of a gate's cells says too little about their spread to be taken unasked."""

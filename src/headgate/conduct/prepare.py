@@ -28,10 +28,12 @@ from headgate.store.manifest import Manifest, make_manifest
 from headgate.store.run import RunStore, lock_run, unlock_run
 from headgate.suite.callables import resolve_callable
 from headgate.suite.endpoint import RouteName
+from headgate.suite.gate import Arm
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Arm, Model, Suite
+from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
 from headgate.suite.scorers import EmbeddingSimilarity
+from headgate.suite.suite import Suite
 
 _STAGED = "items.parquet.new"
 

@@ -15,7 +15,7 @@ from headgate.store.layout import RunFolder
 from headgate.store.manifest import read_manifest
 from headgate.store.run import RunStore
 from headgate.suite.items import ItemFile
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 
 def prepare_scoring(run: Path, suite: Suite | None = None) -> Prepared:

@@ -39,10 +39,21 @@ from headgate.store.scores import score_path
 from headgate.suite.callables import resolve_callable
 from headgate.suite.canary import Canary
 from headgate.suite.documents import read_document
+from headgate.suite.gate import Compare
 from headgate.suite.items import ItemFile
-from headgate.suite.model import Compare, Python, Scorer, Suite
-from headgate.suite.scorers import Derived, EmbeddingSimilarity, Evaluator, JsonSchema, Judge, ToolCallValid, Weighted
+from headgate.suite.scorers import (
+    Derived,
+    EmbeddingSimilarity,
+    Evaluator,
+    JsonSchema,
+    Judge,
+    Python,
+    Scorer,
+    ToolCallValid,
+    Weighted,
+)
 from headgate.suite.scorers.names import in_order
+from headgate.suite.suite import Suite
 from headgate.traffic.row import Row
 
 if TYPE_CHECKING:

@@ -23,7 +23,9 @@ from headgate.execute.transports import open_transport
 from headgate.execute.work import Work
 from headgate.plan import Plan
 from headgate.suite.model import Lane as LaneDeclared
-from headgate.suite.model import Model, Simulation, Suite
+from headgate.suite.model import Model
+from headgate.suite.simulation import Simulation
+from headgate.suite.suite import Suite
 
 _FEWEST_TO_LEAD: Final = 2
 _LONG_BYTES: Final = 3657

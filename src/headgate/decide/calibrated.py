@@ -13,7 +13,7 @@ from headgate.decide.metric import Metric
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.ppi import LABELS, PpiLimits
 from headgate.stats.values import Bounds, Floats
-from headgate.suite.model import Gate, Policy
+from headgate.suite.gate import Gate, Policy
 
 CALIBRATED: Final = "calibrated"
 FEW_LABELS: Final = "few_labels"

@@ -20,7 +20,8 @@ from headgate.decide.metric import Metric, metric_of
 from headgate.decide.rows import declared
 from headgate.decide.verdict import MetricRow
 from headgate.errors import ConfigError, StatisticsError
-from headgate.suite.model import Gate, Policy, Scorer
+from headgate.suite.gate import Gate, Policy
+from headgate.suite.scorers import Scorer
 from headgate.traffic.units import Units
 
 CHUNK: Final = 25

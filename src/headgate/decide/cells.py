@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from headgate.decide.facts import RunFacts
 from headgate.errors import ConfigError
 from headgate.plan import differing_keys
-from headgate.suite.model import Arm, Compare
+from headgate.suite.gate import Arm, Compare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

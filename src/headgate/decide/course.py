@@ -15,7 +15,8 @@ from headgate.decide.judge import decide, invalidate, judge_rows, rejudge
 from headgate.decide.looks import LookPlan
 from headgate.decide.metric import metric_of
 from headgate.decide.verdict import DriftRow, Look, LookRow, MetricRow, Verdict
-from headgate.suite.model import Compare, Gate, Policy, Scorer
+from headgate.suite.gate import Compare, Gate, Policy
+from headgate.suite.scorers import Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from headgate.stats.bisection import first_whole
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits
 from headgate.stats.values import Floats
-from headgate.suite.model import Gate
+from headgate.suite.gate import Gate
 
 ASSUMED: Final = 0.9
 """Share of right answers where nothing is known."""

@@ -23,7 +23,8 @@ from headgate.decide.verdict import EXIT_CODES, WORST_FIRST, Errors, ItemRow, Me
 from headgate.errors import ConfigError
 from headgate.stats import benjamini_hochberg, holm
 from headgate.stats.values import Floats
-from headgate.suite.model import Compare, Gate, Policy, Scorer
+from headgate.suite.gate import Compare, Gate, Policy
+from headgate.suite.scorers import Scorer
 
 Adjust: TypeAlias = Callable[[ArrayLike], Floats]
 

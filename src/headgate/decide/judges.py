@@ -17,7 +17,8 @@ from headgate.errors import StatisticsError
 from headgate.score.judge import voices
 from headgate.stats import Estimate, cohen_kappa, fleiss_kappa, mean_interval
 from headgate.stats.values import Floats
-from headgate.suite.model import Judge, Scorer
+from headgate.suite.scorers import Scorer
+from headgate.suite.scorers.judge import Judge
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,7 +12,7 @@ from headgate.decide.canary import Evidence, Question
 from headgate.decide.judge import exit_code
 from headgate.decide.verdict import WORST_FIRST, ArmErrors, ArmFacts, ArmTraffic, Errors, MetricRow, Traffic, Verdict
 from headgate.decide.verdict import Word as VerdictWord
-from headgate.suite.model import Policy
+from headgate.suite.gate import Policy
 from headgate.traffic.row import Row
 from headgate.traffic.units import Passed
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from headgate.errors import ConfigError
 from headgate.score.scorer import direction
 from headgate.stats.values import UNIT, Bounds
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Judge, Scorer
-from headgate.suite.scorers import Classification, OverLabels, PassAtK
+from headgate.suite.gate import BUILTIN_METRICS, STATUS_RATES
+from headgate.suite.scorers import Classification, OverLabels, PassAtK, Scorer
+from headgate.suite.scorers.judge import Judge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

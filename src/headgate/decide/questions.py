@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from headgate.decide.cells import Match
 from headgate.errors import ConfigError
-from headgate.suite.model import Gate
+from headgate.suite.gate import Gate
 
 if TYPE_CHECKING:
     import polars as pl

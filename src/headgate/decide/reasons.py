@@ -7,7 +7,7 @@ from typing import Final
 from headgate.decide.arms import Items, Rarest
 from headgate.decide.rules import Ruling
 from headgate.stats.ppi import LABELS
-from headgate.suite.model import Gate
+from headgate.suite.gate import Gate
 
 _PASS: Final = {
     "margin": "the difference {estimate:+.4g} is surely within the margin of {bound:.4g}",

@@ -25,7 +25,9 @@ from headgate.decide.tolerance import occurrences
 from headgate.decide.verdict import MetricRow, Word
 from headgate.errors import ConfigError, StatisticsError
 from headgate.stats import between_share
-from headgate.suite.model import Gate, Judge, Policy, Scorer
+from headgate.suite.gate import Gate, Policy
+from headgate.suite.scorers import Scorer
+from headgate.suite.scorers.judge import Judge
 
 RELATIVE: Final = frozenset({"margin", "max_ratio"})
 _SMALL_SLICE: Final = 20

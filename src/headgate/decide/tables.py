@@ -19,7 +19,7 @@ from headgate.stats.passes import pass_at_k, pass_noise
 from headgate.stats.seeds import SeedNoise
 from headgate.stats.sums import group_sums
 from headgate.stats.values import UNIT, Bounds, Floats, Ints
-from headgate.suite.model import STATUS_RATES
+from headgate.suite.gate import STATUS_RATES
 from headgate.suite.scorers import OverLabels, PassAtK
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from headgate.identity import digest, digest_bytes
 from headgate.registry.catalogue import Catalogue, SuiteEntry, prompt_addresses
 from headgate.registry.load import split_address
 from headgate.registry.tree import Tree, beside
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from headgate.registry.load import OWN_ENDINGS, format_of, inline_prompt, parse_
 from headgate.registry.tree import Tree, beside, named, open_source, read_text
 from headgate.suite.documents import Document, parse_document
 from headgate.suite.files import make_suite
-from headgate.suite.model import Suite
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 _SUITES: Final = (".yaml", ".yml", ".toml", ".json")
 _KEYS: Final = ("name", "items", "prompts", "models")

@@ -10,8 +10,9 @@ from headgate.errors import ConfigError
 from headgate.identity import canonical_json
 from headgate.registry.formats import dotprompt, github_models, promptfoo, prompty, text
 from headgate.registry.source import Source, read_source
-from headgate.suite.model import Message, PromptSource, Suite
 from headgate.suite.prompts import Content, MessagePart, Prompt
+from headgate.suite.sources import Message, PromptSource
+from headgate.suite.suite import Suite
 
 
 class _Read(Protocol):

@@ -82,7 +82,7 @@ def numeric(spec: Numeric, output: pl.Expr, target: pl.Expr) -> pl.Expr:
     Examples
     --------
     >>> import polars as pl
-    >>> from headgate.suite.model import Numeric
+    >>> from headgate.suite.scorers import Numeric
     >>> frame = pl.DataFrame({"output": ["= 4.01", "four"], "target": ["4", "4"]})
     >>> spec = Numeric(name="sum", type="numeric", tolerance=0.05)
     >>> frame.select(numeric(spec, pl.col("output"), pl.col("target"))).to_series().to_list()

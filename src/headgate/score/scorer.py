@@ -16,8 +16,8 @@ from headgate.score.library import library_version, load_library
 from headgate.score.sql import check_dialect
 from headgate.score.structured import schema_validator
 from headgate.score.tools import tool_validators
-from headgate.suite.model import Python, Regex, Scorer, callable_name
-from headgate.suite.scorers import Evaluator, ExactMatch, JsonSchema, SqlValid, ToolCallValid
+from headgate.suite.callables import callable_name
+from headgate.suite.scorers import Evaluator, ExactMatch, JsonSchema, Python, Regex, Scorer, SqlValid, ToolCallValid
 
 if TYPE_CHECKING:
     import polars as pl

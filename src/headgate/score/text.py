@@ -19,7 +19,7 @@ def exact_match(spec: ExactMatch, output: pl.Expr, targets: Sequence[pl.Expr]) -
     Examples
     --------
     >>> import polars as pl
-    >>> from headgate.suite.model import ExactMatch
+    >>> from headgate.suite.scorers import ExactMatch
     >>> frame = pl.DataFrame({"output": [" Paris", "paris", None], "target": ["Paris", "Paris", "Paris"]})
     >>> spec = ExactMatch(name="correct", type="exact_match")
     >>> frame.select(exact_match(spec, pl.col("output"), [pl.col("target")])).to_series().to_list()
@@ -52,7 +52,7 @@ def contains(spec: Contains, output: pl.Expr, targets: Sequence[pl.Expr]) -> pl.
     Examples
     --------
     >>> import polars as pl
-    >>> from headgate.suite.model import Contains
+    >>> from headgate.suite.scorers import Contains
     >>> frame = pl.DataFrame({"output": ["It is Paris."], "target": ["paris"]})
     >>> spec = Contains(name="has", type="contains", ignore_case=True)
     >>> frame.select(contains(spec, pl.col("output"), [pl.col("target")])).item()
@@ -81,7 +81,7 @@ def regex(spec: Regex, output: pl.Expr) -> pl.Expr:
     Examples
     --------
     >>> import polars as pl
-    >>> from headgate.suite.model import Regex
+    >>> from headgate.suite.scorers import Regex
     >>> spec = Regex(name="cites", type="regex", pattern=r"\[\d+\]")
     >>> pl.DataFrame({"output": ["see [3]", "none"]}).select(regex(spec, pl.col("output"))).to_series().to_list()
     [True, False]

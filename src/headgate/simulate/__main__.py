@@ -12,7 +12,7 @@ import signal
 import sys
 
 from headgate.simulate.server import SimulatedServer
-from headgate.suite.model import Simulation
+from headgate.suite.simulation import Simulation
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, Final
 
-from headgate.suite.model import Simulation
+from headgate.suite.simulation import Simulation
 
 _NORMAL: Final = NormalDist()
 _WORDS: Final = ("maple", "granite", "violet", "harbour", "lantern", "ember")

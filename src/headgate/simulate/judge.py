@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from headgate.simulate.behaviour import Asked, uniform
-from headgate.suite.model import JudgeSimulation
+from headgate.suite.simulation import JudgeSimulation
 
 _ANSWER: Final = re.compile(r"<((?:first-|second-)?answer-[0-9a-f]{16})>\n(.*?)\n</\1>", re.DOTALL)
 _SCALE: Final = re.compile(r"from (-?\d+) \(worst\) to (-?\d+) \(best\)")

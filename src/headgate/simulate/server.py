@@ -16,7 +16,7 @@ from aiohttp import web
 
 from headgate.simulate.behaviour import Asked, Reaction, react
 from headgate.simulate.judge import judge_reply
-from headgate.suite.model import Simulation
+from headgate.suite.simulation import Simulation
 
 _RETRY_AFTER_S: Final = 0.02
 _HTML: Final = "<html><body><h1>502 Bad Gateway</h1></body></html>"

@@ -21,8 +21,9 @@ from headgate.shard import Shard
 from headgate.store.disk import naming, replace_bytes
 from headgate.store.provenance import Git, ci_url, git_state, hide_login, hide_secrets, versions
 from headgate.store.schema import SCHEMA_VERSION
-from headgate.suite.model import Suite, callable_name
+from headgate.suite.callables import callable_name
 from headgate.suite.prompts import content_text
+from headgate.suite.suite import Suite
 
 
 class ItemsFacts(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,3 +82,9 @@ def _import(name: str, *, base: Path, field: str, file: Path | None) -> ModuleTy
             mend=f"put {beside.name} beside the suite file, or install the module",
         ) from error
     return module
+
+
+def callable_name(call: Callable[..., Any]) -> str:
+    """Return ``module:qualname`` of a callable (its class where an instance is called)."""
+    named = call if hasattr(call, "__qualname__") else type(call)
+    return f"{named.__module__}:{named.__qualname__}"

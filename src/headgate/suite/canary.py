@@ -9,12 +9,15 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
 from headgate.suite.declaration import Declaration
-from headgate.suite.model import BUILTIN_METRICS, STATUS_RATES, Budget, Gate, Items, Lane, Model, Policy, Suite
+from headgate.suite.gate import BUILTIN_METRICS, STATUS_RATES, Gate, Policy
+from headgate.suite.model import Lane, Model
 from headgate.suite.part import Name, Part
 from headgate.suite.problems import Problem, Problems, did_you_mean, unknown
 from headgate.suite.scorers import Derived, Scorer
 from headgate.suite.scorers.judge import Judge, judge_problems
 from headgate.suite.scorers.names import scorer_problems
+from headgate.suite.sources import Items
+from headgate.suite.suite import Budget, Suite
 
 COLUMNS: Final = (
     "time",

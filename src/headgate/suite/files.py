@@ -8,7 +8,7 @@ from pathlib import Path
 from headgate.errors import ConfigError
 from headgate.suite.canary import Canary
 from headgate.suite.documents import Document, read_document
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 
 def load_suite(path: str | Path) -> Suite:

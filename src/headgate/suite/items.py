@@ -22,9 +22,9 @@ import pyarrow.parquet as pq
 from headgate.errors import ConfigError, StoreError
 from headgate.identity import canonical_json, digest_bytes
 from headgate.suite.images import Images
-from headgate.suite.model import Items
 from headgate.suite.prompts import Prompt
 from headgate.suite.records import Record, read_records
+from headgate.suite.sources import Items
 
 _GROUP: Final = 1024
 _GROUP_OF_IMAGES: Final = 16

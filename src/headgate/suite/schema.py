@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from headgate.suite.canary import COLUMNS, Canary
-from headgate.suite.model import Suite
+from headgate.suite.suite import Suite
 
 SCHEMA_ID: Final = "urn:headgate:suite:v1"
 CANARY_ID: Final = "urn:headgate:canary:v1"

@@ -16,7 +16,8 @@ from headgate.execute.answer import Answer, Failure
 from headgate.execute.endpoint import check_forms, open_endpoint, resolve_key
 from headgate.execute.providers.catalogue import FEATURES, PROVIDERS
 from headgate.execute.transports import open_transport
-from headgate.suite.model import Model, ProviderName, Suite
+from headgate.suite.model import Model, ProviderName
+from headgate.suite.suite import Suite
 
 HTTP = sorted(name for name, record in PROVIDERS.items() if record.adapter is not None and name != "simulated")
 ADDRESSED = sorted(name for name, record in PROVIDERS.items() if record.base_url is not None)

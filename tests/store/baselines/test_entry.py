@@ -8,7 +8,7 @@ import pytest
 from headgate.errors import StoreError
 from headgate.identity import digest
 from headgate.store.baselines.entry import Baseline, baseline_parts, decode_baseline, is_run_file, read_stored
-from headgate.suite.model import Arm
+from headgate.suite.gate import Arm
 from store_rows import make_plan, make_suite
 from stored_baselines import described, finished_run
 

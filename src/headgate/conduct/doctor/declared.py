@@ -20,8 +20,8 @@ from headgate.registry.root import find_root
 from headgate.registry.tree import FolderTree
 from headgate.suite.callables import resolve_callable
 from headgate.suite.items import ItemFile, read_rows, write_items
-from headgate.suite.model import Suite
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 _SHOWN = 5
 

@@ -22,7 +22,8 @@ from headgate.execute.endpoint import resolve_key, served_at
 from headgate.execute.redaction import SHORTEST_KEY
 from headgate.execute.secret import url_secrets
 from headgate.execute.transport import LOOPBACK
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
+from headgate.suite.suite import Suite
 
 _TIMEOUT_S: Final = 5.0
 _PORTS: Final = {"http": 80, "https": 443}

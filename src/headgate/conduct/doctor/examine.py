@@ -17,7 +17,8 @@ from headgate.execute.endpoint import resolve_key, served_at
 from headgate.execute.transports import TransportName
 from headgate.store.provenance import versions
 from headgate.suite.files import load_suite
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
+from headgate.suite.suite import Suite
 
 
 async def examine(

@@ -20,8 +20,9 @@ from headgate.execute.transports import TransportName, open_transport
 from headgate.plan import Job
 from headgate.suite.callables import resolve_callable
 from headgate.suite.items import Item
-from headgate.suite.model import Model, Suite
+from headgate.suite.model import Model
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 _TEXT: Final = "Reply with the word ok."
 _TIMEOUT_S: Final = 30.0

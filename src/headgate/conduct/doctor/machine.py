@@ -17,8 +17,8 @@ from headgate.conduct.doctor.finding import Finding, ok, refused, warning
 from headgate.conduct.lanes import declared_lanes
 from headgate.execute.tokens import output_limit
 from headgate.store.disk import sync_data
-from headgate.suite.model import Suite
 from headgate.suite.prompts import Prompt
+from headgate.suite.suite import Suite
 
 _ROW_BYTES: Final = 600
 _TOKEN_BYTES: Final = 4

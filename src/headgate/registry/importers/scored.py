@@ -13,7 +13,7 @@ from headgate.registry.importers.assertions import Refused, Scored, translate
 from headgate.registry.importers.draft import Draft, ScorerDraft, safe_name
 from headgate.registry.importers.promptfoo_tests import Test
 from headgate.registry.importers.values import NotCarriedError, Setting, render_plain
-from headgate.suite.model import BUILTIN_METRICS
+from headgate.suite.gate import BUILTIN_METRICS
 
 _READ: Final = frozenset({"type", "value", "transform", "$ref", "metric"})
 _READ_OF_SETS: Final = frozenset({"type", "assert", "$ref"})

@@ -15,7 +15,7 @@ from headgate.identity import digest, digest_bytes
 from headgate.store.baselines.bundles import FACTS
 from headgate.store.disk import naming
 from headgate.store.provenance import Git
-from headgate.suite.model import Arm
+from headgate.suite.gate import Arm
 
 SCHEMA_ID: Final = "headgate.baseline/v1"
 _FILE: Final = re.compile(r"(manifest\.json|items\.parquet|(results|scores)/[A-Za-z0-9][A-Za-z0-9_.@-]*\.parquet)")
