@@ -34,8 +34,10 @@ def test_runs_inside_runs():
     with quiet_collector():
         frozen = gc.get_freeze_count()
         assert frozen > 1000
+        later = [[] for _ in range(1000)]
         with quiet_collector():
-            assert gc.get_freeze_count() == frozen
+            assert gc.get_freeze_count() <= frozen  # what is freed counts no more, and these are not frozen
+        assert len(later) == 1000
         assert gc.get_threshold() == (100_000, 20, 100)
 
 
