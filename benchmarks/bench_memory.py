@@ -79,7 +79,8 @@ def without_network(folder: Path, *, jobs: int, concurrency: int) -> Course:
     """Watch this script as a child: jobs are items x 2 prompts x 5 seeds."""
     url = "http://127.0.0.1:9/v1"
     suite = write_suite(folder, items=jobs // 10, prompts=2, seeds=5, url=url, concurrency=concurrency)
-    return watch([sys.executable, __file__, "--child", str(suite)])
+    pool = {"ARROW_DEFAULT_MEMORY_POOL": "system"}  # as the command has it
+    return watch([sys.executable, __file__, "--child", str(suite)], env=pool)
 
 
 def run_without_network(suite: Path) -> None:
