@@ -77,7 +77,7 @@ def run(
     client : httpx.AsyncClient, optional
         Sends the requests, with its proxies and certificates; it is closed at the end.
     transport : {"http1", "pyreqwest", "aiohttp", "httpx"}, optional
-        What sends them else: the fast one (the default), one in Rust, the conservative one, or the one that speaks
+        What sends them else: the fast one (the default), one in Rust, one in Python, or the one that speaks
         HTTP/2.
     watch : callable, optional
         Receives the :class:`~headgate.conduct.run.Conductor` before it starts: ``todo``, ``statistics()`` and

@@ -18,7 +18,7 @@ def open_transport(
     Parameters
     ----------
     name : {"http1", "pyreqwest", "aiohttp", "httpx"}, optional
-        The fast one (the default), the one in Rust, the conservative one, or the compatible one.
+        The fast one (the default), the one in Rust, the one in Python, or the compatible one.
     connections : int
         Size of the pool.
     connect_timeout_s : float

@@ -1,4 +1,4 @@
-"""The conservative transport, on aiohttp."""
+"""The transport on aiohttp."""
 
 from __future__ import annotations
 
