@@ -194,6 +194,26 @@ def test_a_suite_can_say_the_gates(tmp_path):
         hg.gate_scores(file, suite=suite.model_copy(update={"gates": gates}))
 
 
+def test_a_metric_over_seeds_is_made_of_the_score_that_it_names(tmp_path):
+    suite = hg.Suite(
+        name="s",
+        items=[{"q": 1}],
+        prompts={"p": "{{ q }}"},
+        models=[{"id": "m", "provider": "simulated"}],
+        seeds=2,
+        scorers=[
+            {"name": "right", "type": "exact_match"},
+            {"name": "both", "type": "pass_at_k", "of": "right", "k": 2, "all": True},
+        ],
+        gates=[{"metric": "both", "min": 0.3}, {"metric": "right", "min": 0.5}],
+    )
+    ids, seeds = [n // 2 for n in range(400)], [1, 2] * 200
+    file = write(tmp_path / "a.csv", id=ids, seed=seeds, right=[1, 1, 1, 0] * 100)
+    both, right = hg.gate_scores(file, seed="seed", suite=suite).metrics
+    assert (both.estimate, right.estimate) == (0.5, 0.75)
+    assert (both.name, both.verdict, right.verdict) == ("both", "pass", "pass")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

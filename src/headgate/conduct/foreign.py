@@ -21,7 +21,7 @@ from headgate.store.importers.read import read_scores
 from headgate.store.importers.row import Columns
 from headgate.store.importers.table import ScoreTable
 from headgate.suite.gate import BUILTIN_METRICS, STATUS_RATES, Gate, Policy
-from headgate.suite.scorers import OverLabels, Python, Scorer
+from headgate.suite.scorers import OverLabels, PassAtK, Python, Scorer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -73,7 +73,8 @@ def gate_scores(candidate: Scores, baseline: Scores | None, *, rules: Rules, for
     """
     _refuse_columns(rules.gates)
     _refuse_labels(rules)
-    names = list(dict.fromkeys(gate.metric for gate in rules.gates if gate.metric not in STATUS_RATES)) or [""]
+    read = [_score_of(gate.metric, rules.scorers) for gate in rules.gates if gate.metric not in STATUS_RATES]
+    names = list(dict.fromkeys(read)) or [""]
     _refuse_score(candidate, names)
     ours = [_read(candidate, name, rules, format_name) for name in names]
     theirs = None if baseline is None else [_read(baseline, name, rules, format_name) for name in names]
@@ -106,6 +107,11 @@ def _refuse_labels(rules: Rules) -> None:
         if gate.metric in made:
             said = "is made of labels, which scores of another tool lack"
             raise ConfigError(said, field="gates.metric", value=gate.metric, mend="gate a score that is in the file")
+
+
+def _score_of(metric: str, scorers: Sequence[Scorer]) -> str:
+    """Return the score that a metric is made of: itself, but for what is made of its seeds."""
+    return next((one.of for one in scorers if isinstance(one, PassAtK) and one.name == metric), metric)
 
 
 def _refuse_score(arm: Scores, names: Sequence[str]) -> None:
