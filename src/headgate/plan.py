@@ -136,7 +136,7 @@ class Plan(Sequence[Job]):
     def job_id(self, index: int) -> str:
         """Return the id of a job without reading its item's text; see :func:`make_job_id`."""
         item, cell = divmod(index, len(self.cells))
-        return self._job_id(item, self.cells[cell])
+        return make_job_id(self.items.item_digest(item), self.cells[cell].key).hex()
 
     def job_ids(self, start: int = 0, stop: int | None = None) -> Iterator[str]:
         """Yield the ids of jobs ``start`` to ``stop`` in order."""
@@ -159,16 +159,12 @@ class Plan(Sequence[Job]):
 
     def jobs(self, indices: Iterable[int]) -> Iterator[Job]:
         """Yield the jobs at some places, each when it is asked for."""
-        items, digests, cells = self.items, self.items.digests, self.cells
+        items, cells = self.items, self.cells
         for number, places in groupby(indices, lambda index: index // len(cells)):
-            item, key = items[number], digests[16 * number : 16 * number + 16]
+            item, key = items[number], items.item_digest(number)
             for index in places:
                 prompt, model, seed, cell = cells[index % len(cells)]
                 yield Job(index, make_job_id(key, cell).hex(), item, prompt, model, seed)
-
-    def _job_id(self, item: int, cell: Cell) -> str:
-        start = 16 * item
-        return make_job_id(self.items.digests[start : start + 16], cell.key).hex()
 
 
 def plan_suite(

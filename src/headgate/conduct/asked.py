@@ -38,7 +38,6 @@ def make_job(model: Model, request: Mapping[str, Any], *, number: int) -> Job:
         cluster=None,
         target=None,
         messages={name: canonical_json(request["messages"])},
-        read_variables=lambda: b"{}",
     )
     prompt = Prompt(name=name, messages=(), params=params)
     return Job(number, digest([item.item_id, model.identity, number]), item, prompt, model, 1)

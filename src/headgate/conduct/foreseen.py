@@ -133,5 +133,5 @@ class JudgeAsking:
             return ()
         judge = self._judge
         messages = {prompt.name: prompt.render(variables) for prompt in judge.prompts}
-        shown = Item(item_id=item.item_id, cluster=None, target=None, messages=messages, read_variables=lambda: b"{}")
+        shown = Item(item_id=item.item_id, cluster=None, target=None, messages=messages)
         return tuple(Job(0, "", shown, prompt, model, 1) for model in judge.models for prompt in judge.prompts)

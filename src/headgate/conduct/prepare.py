@@ -161,13 +161,7 @@ def check_model(suite: Suite, model: Model, prompts: Sequence[Prompt], allow_hos
 
 def item_keys(plan: Plan) -> Callable[[int], bytes]:
     """Return what tells a job's item by the job's index: the digest of the item, without reading it."""
-    digests, cells = plan.items.digests, len(plan.cells)
-
-    def key_of(index: int) -> bytes:
-        start = 16 * (index // cells)
-        return digests[start : start + 16]
-
-    return key_of
+    return lambda index: plan.items.item_digest(index // len(plan.cells))
 
 
 def open_routes(suite: Suite, plan: Plan, prices: Mapping[str, ModelPrice | None]) -> dict[str, Route]:

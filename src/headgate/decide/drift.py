@@ -15,6 +15,7 @@ from headgate.decide.tables import items_of
 from headgate.decide.verdict import DriftRow
 from headgate.errors import StatisticsError
 from headgate.stats.paired import PairedLimits
+from headgate.stats.values import difference_bounds
 
 DRIFT_ALPHA: Final = 0.01
 """How often a baseline that has not drifted is said to have: over all its metrics, cells and looks."""
@@ -61,7 +62,7 @@ def _limits(items: Items, metric: Metric, *, level: float) -> tuple[float, float
     arms, bounds = (items.candidate, items.baseline), metric.bounds
     rows = (arms[0].binary_rows, arms[1].binary_rows)
     if bounds is not None and arms[0].linear is not None:
-        apart = (bounds[0] - bounds[1], bounds[1] - bounds[0])
+        apart = difference_bounds(bounds)
         pairs = ((arms[0].low, arms[1].high), (arms[0].high, arms[1].low))
         found = [difference_limits(*arms, *pair, cluster=items.cluster, apart=apart).at(level / 2) for pair in pairs]
         return min(low for low, _ in found), max(high for _, high in found)

@@ -16,7 +16,7 @@ from headgate.stats import fewest_items, mde, needed_items, pass_probability, po
 from headgate.stats.bisection import first_whole
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits
-from headgate.stats.values import Floats
+from headgate.stats.values import Floats, difference_bounds
 from headgate.suite.gate import Gate
 
 ASSUMED: Final = 0.9
@@ -201,7 +201,7 @@ def _known_of_labels(gate: Gate, metric: Metric, stored: Items, *, n_items: int,
     ours, theirs, bounds = stored.candidate, stored.baseline, metric.bounds
     if theirs is None or bounds is None or gate.margin is None or stored.n_items < 2 or n_items < 2:
         return _NOTHING_KNOWN
-    apart = (bounds[0] - bounds[1], bounds[1] - bounds[0])
+    apart = difference_bounds(bounds)
     known = np.isfinite(ours.seen) & np.isfinite(theirs.seen)
     arms = (ours.seen[known], theirs.seen[known])
     cluster = None if stored.cluster is None else stored.cluster[known]

@@ -17,7 +17,7 @@ from headgate.stats.classification import Linear, LinearLimits, confusion, f1_va
 from headgate.stats.clusters import effective_clusters
 from headgate.stats.estimate import Estimate
 from headgate.stats.seeds import SeedNoise
-from headgate.stats.values import Bounds, Floats, Ints
+from headgate.stats.values import Bounds, Floats, Ints, difference_bounds
 from headgate.suite.scorers import F1, MatthewsCorrelation, OverLabels
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def estimate_labels(items: Items, metric: Metric, *, confidence: float) -> Estim
     if b is None:
         limits = LinearLimits.of(c.seen[known], reach=c.linear.reach, bounds=bounds, cluster=cluster)
     else:
-        apart = (bounds[0] - bounds[1], bounds[1] - bounds[0])
+        apart = difference_bounds(bounds)
         limits = difference_limits(c, b, c.seen[known], b.seen[known], cluster=cluster, apart=apart)
     if not limits.spread.known:
         return None

@@ -22,7 +22,7 @@ from headgate.stats.classification import LinearLimits
 from headgate.stats.intervals import MeanLimits
 from headgate.stats.paired import PairedLimits, exp
 from headgate.stats.seeds import SeedNoise
-from headgate.stats.values import Bounds, Floats
+from headgate.stats.values import Bounds, Floats, difference_bounds
 
 Units = Callable[[float], float]
 Arms = tuple[Floats, Floats]
@@ -81,7 +81,7 @@ def margin_rule(
     if not higher_is_better:
         c, b = c.flipped(bounds), b.flipped(bounds)
     labels = None if c.human is None or b.human is None else c.human - b.human
-    apart = None if bounds is None else (bounds[0] - bounds[1], bounds[1] - bounds[0])
+    apart = None if bounds is None else difference_bounds(bounds)
     rule = Rule(floor=-margin, ceiling=-margin if strict else 0.0, bounded=bounds is not None)
     rows = (c.binary_rows, b.binary_rows)
     within = (_noise(c), _noise(b)) if fixed else None

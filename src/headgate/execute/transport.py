@@ -24,6 +24,11 @@ _URL: Final = re.compile(r"\w+://\S+")
 TransportKind = Literal["connect", "dns", "tls", "timeout", "dropped"]
 
 
+def is_loopback(host: str | None) -> bool:
+    """Tell whether a host, without brackets, is one that no proxy can reach for us."""
+    return host in {name.strip("[]") for name in LOOPBACK}
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Target:
     """Where requests go and with which headers: made once, sent to many times.
@@ -38,7 +43,7 @@ class Target:
     @property
     def is_loopback(self) -> bool:
         """Whether it is this machine."""
-        return (urlsplit(self.url).hostname or "") in {host.strip("[]") for host in LOOPBACK}
+        return is_loopback(urlsplit(self.url).hostname)
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):

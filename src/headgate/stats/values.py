@@ -18,6 +18,17 @@ Bounds: TypeAlias = tuple[float, float]
 UNIT: Final[Bounds] = (0.0, 1.0)
 
 
+def difference_bounds(bounds: Bounds) -> Bounds:
+    """Return what the difference of two values within bounds lies within.
+
+    Examples
+    --------
+    >>> difference_bounds((1.0, 5.0))
+    (-4.0, 4.0)
+    """
+    return bounds[0] - bounds[1], bounds[1] - bounds[0]
+
+
 def as_values(values: ArrayLike, *, bounds: Bounds | None = None, name: str = "values") -> Floats:
     """Return values as a float64 vector.
 

@@ -57,6 +57,10 @@ class Row:
     variables: Mapping[str, Any]
 
 
+def _no_columns() -> bytes:
+    return b"{}"
+
+
 class Item(msgspec.Struct, frozen=True, gc=False):
     """One item as the plan uses it.
 
@@ -65,15 +69,15 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     messages : mapping of str to bytes
         Prompt name to the rendered chat messages, a JSON array.
     read_variables : callable
-        Returns all columns of the row as a JSON object. They are read when a callable asks for them: over HTTP goes
-        what was rendered from them.
+        Returns all columns of the row as a JSON object; default: there are none. They are read when a callable asks for
+        them: over HTTP goes what was rendered from them.
     """
 
     item_id: str
     cluster: str | None
     target: str | None
     messages: Mapping[str, bytes]
-    read_variables: Callable[[], bytes]
+    read_variables: Callable[[], bytes] = _no_columns
 
     @property
     def variables(self) -> Mapping[str, Any]:
@@ -357,6 +361,10 @@ class ItemFile:
             for identity in batch.column(0).to_pylist():
                 found += bytes.fromhex(identity)
         return bytes(found)
+
+    def item_digest(self, index: int) -> bytes:
+        """Return the digest of one item, 16 bytes, without reading it."""
+        return self.digests[16 * index : 16 * index + 16]
 
     @cached_property
     def digest(self) -> str:

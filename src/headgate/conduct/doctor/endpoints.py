@@ -13,7 +13,6 @@ import time
 from collections.abc import Collection, Iterator
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from headgate.conduct.doctor.finding import Finding, from_error, ok, refused, warning
 from headgate.conduct.hosts import carries_key, check_hosts
@@ -21,7 +20,8 @@ from headgate.errors import ConfigError
 from headgate.execute.endpoint import resolve_key, served_at
 from headgate.execute.redaction import SHORTEST_KEY
 from headgate.execute.secret import url_secrets
-from headgate.execute.transport import LOOPBACK
+from headgate.execute.transport import is_loopback
+from headgate.execute.transports.proxies import proxy_for
 from headgate.suite.model import Model
 from headgate.suite.suite import Suite
 
@@ -62,7 +62,7 @@ def _key(suite: Suite, model: Model) -> Iterator[Finding]:
 
 def _url(suite: Suite, model: Model, url: str) -> Iterator[Finding]:
     about, parts = f"models.{model.id}", urlsplit(url)
-    near = (parts.hostname or "") in {host.strip("[]") for host in LOOPBACK}
+    near = is_loopback(parts.hostname)
     if parts.scheme == "http" and not near and carries_key(suite, model, url):
         said = f"its key travels to {parts.hostname} unencrypted, as all answers do"
         yield warning(about, said, "use https, if the server speaks it")
@@ -100,9 +100,8 @@ def _place(model: Model) -> tuple[str, str, int] | None:
 
 def _through_proxy(about: str, scheme: str, host: str) -> Finding | None:
     """Look at the proxy of the environment instead, where the transport goes through one."""
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if proxy is None or host in {name.strip("[]") for name in LOOPBACK} or proxy_bypass(host):
+    proxy = proxy_for(scheme, host)
+    if proxy is None:
         return None
     parts: SplitResult = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     where = f"the proxy {parts.hostname}:{parts.port or _PORTS['http']}"

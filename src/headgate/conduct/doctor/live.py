@@ -115,7 +115,7 @@ def _job(model: Model, params: Mapping[str, Any]) -> Job:
     lowered = [{**given, **_lower(given)} for given in (params, model.params)]
     prompt = Prompt(name="doctor", messages=(("user", _TEXT),), params=lowered[0])
     rendered = {prompt.name: prompt.render({})}
-    item = Item(item_id="doctor", cluster=None, target=None, messages=rendered, read_variables=lambda: b"{}")
+    item = Item(item_id="doctor", cluster=None, target=None, messages=rendered)
     asked = model.model_copy(update={"params": lowered[1]})
     return Job(0, "0" * 32, item, prompt, asked, 1)
 

@@ -6,6 +6,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from urllib.parse import urlsplit
 
 import aiohttp
 from multidict import CIMultiDict
@@ -76,7 +77,8 @@ class AiohttpTransport:
         url = URL(
             target.url, encoded="%" in target.url
         )  # else %3A becomes a colon, and a signature of the path is wrong
-        return _Prepared(url, CIMultiDict(target.headers), proxy_for(target), tls)
+        parts = urlsplit(target.url)
+        return _Prepared(url, CIMultiDict(target.headers), proxy_for(parts.scheme, parts.hostname or ""), tls)
 
     def _make_timeout(self, timeout_s: float) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=timeout_s, sock_connect=self._connect_timeout_s)

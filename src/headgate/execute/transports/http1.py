@@ -6,6 +6,7 @@ import asyncio
 from functools import cached_property, lru_cache, partial
 from time import monotonic
 from typing import Final
+from urllib.parse import urlsplit
 
 from headgate.execute.transport import CONNECT_TIMEOUT_S, Request, Response, Target, Transport, TransportError
 from headgate.execute.transports.dialling import CLOSED, Dialler
@@ -80,8 +81,8 @@ class Http1Transport:
     def _make_route(self, target: Target) -> tuple[RequestHead, Idle] | None:
         """Return what is sent where, or None for what goes through a proxy."""
         try:
-            head = RequestHead(target)
-            if proxy_for(target) is not None:
+            head, parts = RequestHead(target), urlsplit(target.url)
+            if proxy_for(parts.scheme, parts.hostname or "") is not None:
                 return None
         except ValueError:  # it may repeat a login, or a header with a key
             raise TransportError("connect", "that is no URL, or no header") from None

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from headgate.execute.transport import Target
+from headgate.execute.transport import is_loopback
 
 
-def proxy_for(target: Target) -> str | None:
-    """Return the proxy that the environment names for a target; none for this machine."""
-    if target.is_loopback:
-        return None
-    parts = urlsplit(target.url)
-    if proxy_bypass(parts.hostname or ""):
+def proxy_for(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names for a host; none for this machine."""
+    if is_loopback(host) or proxy_bypass(host):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    return proxies.get(scheme) or proxies.get("all")
